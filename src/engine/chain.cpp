@@ -1,0 +1,155 @@
+// Finding and extending the end of a chain.
+
+#include "engine/chain.h"
+
+#include "engine/meta.h"
+#include "engine/space_map.h"
+
+namespace toaststore {
+
+namespace {
+
+// Another backend may have extended a chain since its end was noted, and again and again.
+constexpr int kMaxTailHops = 1000;
+
+Block& tail_hint(Hints* hints, ChainId chain) {
+  return chain.kind == PageKind::kJournal ? hints->journal_tail[chain.lane] : hints->dead_tail;
+}
+
+Status read_page(Context& context, ChainId chain, Block block, Latch latch, PageGuard* page) {
+  TOASTSTORE_TRY(page->read(context.pager, block, latch, chain.kind));
+  if (page->tail<ChainTail>().start.level != chain.lane) {
+    page->release();
+    return Status::Error(Code::kRetry, "page is of another chain", block);
+  }
+  return Status::Ok();
+}
+
+// Follows the chain from the noted end to its last page.
+Status latch_last(Context& context, ChainId chain, Latch latch, PageGuard* page) {
+  Block& hint = tail_hint(&context.hints, chain);
+  for (int hop = 0; hop < kMaxTailHops; hop++) {
+    TOASTSTORE_TRY(read_page(context, chain, hint, latch, page));
+    const Block next = page->tail<ChainTail>().next;
+    if (next == kNoBlock) return Status::Ok();
+    page->release();
+    hint = next;
+  }
+  return Status::Corruption(hint, "chain of pages does not end");
+}
+
+}  // namespace
+
+Block& chain_head(MetaBody* body, ChainId chain) {
+  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_head
+                                          : body->dead_head;
+}
+
+Block& chain_tail(MetaBody* body, ChainId chain) {
+  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_tail
+                                          : body->dead_tail;
+}
+
+Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t records,
+                        PageGuard* page) {
+  TOASTSTORE_TRY(load_hints(context));
+  const Block& hint = tail_hint(&context.hints, chain);
+  Status status = Status::Error(Code::kRetry, "chain has no page");
+  if (hint != kNoBlock) status = latch_last(context, chain, latch, page);
+  if (status.is(Code::kRetry)) {
+    // The hint is unset or the page has gone to another use: ask the meta page.
+    MetaBody body;
+    TOASTSTORE_TRY(read_meta(context, &body));
+    if (hint == kNoBlock) return Status::Error(Code::kRetry, "chain has no page yet");
+    status = latch_last(context, chain, latch, page);
+    if (status.is(Code::kRetry)) {
+      return Status::Corruption(status.block, "a chain does not lead to its last page");
+    }
+  }
+  TOASTSTORE_TRY(status);
+  if (page->tail<ChainTail>().count + records > chain.capacity()) {
+    page->release();
+    return Status::Error(Code::kRetry, "chain page is full");
+  }
+  return Status::Ok();
+}
+
+Status extend_chain(Context& context, ChainId chain) {
+  PageGuard last;
+  ChainTail old{};
+  Status status = latch_chain_tail(context, chain, Latch::kExclusive, 0, &last);
+  if (!status.is(Code::kRetry)) {
+    TOASTSTORE_TRY(status);
+    old = last.tail<ChainTail>();
+  }
+  PagePick pick;
+  status = pick_page(context, &pick);
+  if (status.is(Code::kRetry)) {
+    last.release();
+    return refill_pages(context);  // the caller starts over
+  }
+  TOASTSTORE_TRY(status);
+  PageGuard fresh;
+  TOASTSTORE_TRY(fresh.create(context.pager, pick.block));
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  Block& tail = chain_tail(&meta.body, chain);
+  if (tail != (last.held() ? last.block() : kNoBlock)) {
+    return Status::Ok();  // another backend was first
+  }
+  tail = pick.block;
+  if (!last.held()) chain_head(&meta.body, chain) = pick.block;
+
+  Change change(context.pager);
+  auto page = new_tail<ChainTail>(chain.kind, pick.block, chain.lane);
+  page.next_id = old.next_id;
+  page.position = old.position;
+  change.init(change.add(fresh), page, kPageHeaderBytes);
+  if (last.held()) {
+    old.next = pick.block;
+    change.put_tail(change.add(last), old);
+  }
+  stage_pick(pick, &change);
+  meta.stage(&change);
+  TOASTSTORE_TRY(change.commit());
+  tail_hint(&context.hints, chain) = pick.block;
+  return Status::Ok();
+}
+
+void note_xid(Xid xid, ChainTail* tail) {
+  if (tail->min_xid == kNoXid || xid_precedes(xid, tail->min_xid)) tail->min_xid = xid;
+}
+
+DeadRecord dead_record(const Entry& entry) {
+  DeadRecord record{};
+  record.id = entry.id;
+  record.block = entry.block;
+  record.bytes = entry.layout == Layout::kChunked ? entry.raw_bytes : entry.stored_bytes;
+  record.item = entry.item;
+  record.first_bytes = entry.first_bytes;
+  record.layout = entry.layout;
+  return record;
+}
+
+Status ensure_dead_page(Context& context) {
+  Status status;
+  {
+    PageGuard page;
+    status = latch_chain_tail(context, ChainId::dead(), Latch::kShare, 1, &page);
+  }
+  return status.is(Code::kRetry) ? extend_chain(context, ChainId::dead()) : status;
+}
+
+Status check_chain_page(const PageGuard& page, ChainId chain) {
+  const auto tail = page.tail<ChainTail>();
+  const size_t bytes = tail.count * chain.record_bytes();
+  if (tail.start.level != chain.lane || tail.consumed > tail.count) {
+    return Status::Corruption(page.block(), "chain page holds impossible values");
+  }
+  if (crc32c(page.data() + kPageHeaderBytes, bytes) != tail.records_crc) {
+    return Status::Corruption(page.block(), "chain records do not match their CRC");
+  }
+  return Status::Ok();
+}
+
+}  // namespace toaststore

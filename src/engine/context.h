@@ -1,0 +1,41 @@
+// What every part of the engine is handed: the three ports, the store's options, and hints.
+//
+// Hints are caches and nothing else: each use is checked against the page it leads to, and a wrong
+// one costs a second look at the meta page.  A host may keep them between calls for one incarnation
+// of the store's file (inside the server: for one relfilenode).
+
+#ifndef TOASTSTORE_ENGINE_CONTEXT_H_
+#define TOASTSTORE_ENGINE_CONTEXT_H_
+
+#include "engine/memory.h"
+#include "engine/pager.h"
+#include "engine/transactions.h"
+#include "toaststore/options.h"
+
+namespace toaststore {
+
+struct Hints {
+  bool known = false;  // loaded from the meta page
+  uint8_t root_level = 0;
+  uint8_t lane = 0;  // tried first
+  Block root = kNoBlock;
+  uint32_t page_extent = 0;
+  Block journal_tail[kLanes] = {};
+  Block dead_tail = kNoBlock;
+};
+
+struct Context {
+  Pager& pager;
+  Transactions& transactions;
+  Memory& memory;
+  Hints& hints;
+  // Thresholds are the meta page's once the store has one.
+  Options options;
+  // Check the CRC of a value's bytes on every read, not only where they are decompressed or moved:
+  // for hosts without page checksums.
+  bool prove_all_reads = true;
+};
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_ENGINE_CONTEXT_H_

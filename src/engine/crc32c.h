@@ -1,0 +1,22 @@
+// CRC-32C (Castagnoli), a port filled at link time: inside the server PostgreSQL's own
+// implementation, elsewhere Google's crc32c.  Values are those of RFC 3720: the standard initial
+// value and final inversion, so both hosts write the same bytes.
+
+#ifndef TOASTSTORE_ENGINE_CRC32C_H_
+#define TOASTSTORE_ENGINE_CRC32C_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace toaststore {
+
+// The CRC of a followed by b, where `crc` is that of a; the CRC of nothing is 0.
+uint32_t crc32c_extend(uint32_t crc, const void* bytes, size_t length);
+
+inline uint32_t crc32c(const void* bytes, size_t length) {
+  return crc32c_extend(0, bytes, length);
+}
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_ENGINE_CRC32C_H_

@@ -1,0 +1,38 @@
+// The meta page: root, counters, lanes.  Read seldom (hints), changed seldom (batches of ids, runs
+// of blocks, new pages of chains, a new root).
+
+#ifndef TOASTSTORE_ENGINE_META_H_
+#define TOASTSTORE_ENGINE_META_H_
+
+#include "engine/context.h"
+
+namespace toaststore {
+
+// The meta page under a latch, with a copy of its body to modify.
+class MetaGuard {
+ public:
+  // kNotFound where the store has no meta page yet.
+  Status open(Context& context, Latch latch);
+
+  // Stages the body as it is now.  REQUIRES: opened exclusively; the guard outlives the change.
+  void stage(Change* change);
+
+  MetaBody body;
+
+ private:
+  PageGuard guard_;
+  PlainTail tail_;
+};
+
+// A copy of the meta page, which also refreshes the hints and the options' thresholds.
+Status read_meta(Context& context, MetaBody* body);
+
+// Makes sure that the hints are loaded.  kNotFound where the store has no meta page yet.
+Status load_hints(Context& context);
+
+// Makes an empty store (block 0, meta, first map page, root leaf) unless there is one already.
+Status create_store_pages(Context& context);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_ENGINE_META_H_

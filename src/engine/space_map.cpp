@@ -1,0 +1,365 @@
+// Taking runs of blocks and single pages from the map, and giving single pages back.
+
+#include "engine/space_map.h"
+
+#include <algorithm>
+#include <new>
+
+#include "engine/meta.h"
+
+namespace toaststore {
+
+namespace {
+
+// A map page's entries, copied out, and its latch.
+struct MapPage {
+  PageGuard guard;
+  uint32_t index = 0;
+  MapEntry entries[kExtentsPerMapPage];
+
+  Extent first() const { return index * kExtentsPerMapPage; }
+  MapEntry& of(Extent extent) { return entries[extent - first()]; }
+
+  // Latches and proves every entry.
+  Status open(Context& context, uint32_t map_page) {
+    index = map_page;
+    const Block block = map_block(map_page);
+    Status status = guard.read(context.pager, block, Latch::kExclusive, PageKind::kMap);
+    if (status.is(Code::kRetry)) return Status::Corruption(block, "map page is missing");
+    TOASTSTORE_TRY(status);
+    std::memcpy(static_cast<void*>(entries), guard.data() + kPageHeaderBytes, sizeof(entries));
+    for (const MapEntry& entry : entries) {
+      if (!record_sound(entry)) {
+        return Status::Corruption(block, "map entry does not match its check");
+      }
+    }
+    return Status::Ok();
+  }
+
+  // Stages the entries of extents [from, to).
+  void stage(Change* change, Extent from, Extent to) {
+    for (Extent extent = from; extent < to; extent++) seal_record(&of(extent));
+    change->write(change->add(guard), record_offset<MapEntry>(from - first()), &of(from),
+                  (to - from) * sizeof(MapEntry));
+  }
+};
+
+bool has_free_page(const MapEntry& entry, Extent extent, uint32_t* page) {
+  if (entry.kind != ExtentKind::kPages) return false;
+  const uint32_t blocks = extent_blocks(extent);
+  for (uint32_t word = 0; word < 2; word++) {
+    const auto bit = static_cast<uint32_t>(std::countr_one(entry.pages.used[word]));
+    const uint32_t found = word * 64 + bit;
+    if (bit < 64 && found < blocks) {
+      *page = found;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Adds a map page at the end of the map.  REQUIRES: no latch is held.
+Status grow_map(Context& context, uint32_t map_page) {
+  if ((map_page + 1) * uint64_t{kExtentsPerMapPage} >= kMaxExtents) {
+    return Status::Error(Code::kLimit, "store has reached its largest size");
+  }
+  const Block block = map_block(map_page);
+  TOASTSTORE_TRY(context.pager.reserve(block + 1, block + 1));
+  PageGuard page;
+  TOASTSTORE_TRY(page.create(context.pager, block));
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  if (meta.body.map_pages != map_page) return Status::Ok();  // another backend was first
+  meta.body.map_pages = map_page + 1;
+
+  MapEntry entries[kExtentsPerMapPage];
+  fresh_map_entries(entries);
+  auto tail = new_tail<PlainTail>(PageKind::kMap, block);
+  tail.index = map_page;
+  Change change(context.pager);
+  const int slot = change.add(page);
+  change.init(slot, tail, kTailOffset);
+  change.write(slot, kPageHeaderBytes, entries, sizeof(entries));
+  meta.stage(&change);
+  return change.commit();
+}
+
+}  // namespace
+
+void fresh_map_entries(MapEntry* entries) {
+  std::memset(static_cast<void*>(entries), 0, sizeof(MapEntry) * kExtentsPerMapPage);
+  entries[0].kind = ExtentKind::kPages;
+  entries[0].pages.used[0] = 1;
+  for (uint32_t i = 0; i < kExtentsPerMapPage; i++) seal_record(&entries[i]);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Single pages
+
+Status pick_page(Context& context, PagePick* pick) {
+  TOASTSTORE_TRY(load_hints(context));
+  const Extent extent = context.hints.page_extent;
+  const Block block = map_block(map_page_of(extent));
+  TOASTSTORE_TRY(pick->map.read(context.pager, block, Latch::kExclusive, PageKind::kMap));
+  const auto entry = record_at<MapEntry>(pick->map.data(), extent % kExtentsPerMapPage);
+  if (!record_sound(entry)) {
+    return Status::Corruption(block, "map entry does not match its check");
+  }
+  uint32_t page;
+  if (!has_free_page(entry, extent, &page)) {
+    pick->map.release();
+    return Status::Error(Code::kRetry, "no free page in the open extent");
+  }
+  pick->block = extent_start(extent) + page;
+  return context.pager.reserve(pick->block + 1, extent_end(extent));
+}
+
+namespace {
+
+void stage_bit(const PageGuard& map, Block block, bool used, Change* change) {
+  const Extent extent = extent_of(block);
+  const uint32_t index = extent % kExtentsPerMapPage;
+  auto entry = record_at<MapEntry>(map.data(), index);
+  const uint32_t page = block - extent_start(extent);
+  const uint64_t bit = uint64_t{1} << (page % 64);
+  if (used) {
+    entry.pages.used[page / 64] |= bit;
+  } else {
+    entry.pages.used[page / 64] &= ~bit;
+  }
+  seal_record(&entry);
+  change->put(change->add(map), record_offset<MapEntry>(index), entry);
+}
+
+}  // namespace
+
+void stage_pick(const PagePick& pick, Change* change) {
+  stage_bit(pick.map, pick.block, true, change);
+}
+
+Status latch_map_of(Context& context, Block block, PageGuard* map) {
+  const Block at = map_block(map_page_of(extent_of(block)));
+  Status status = map->read(context.pager, at, Latch::kExclusive, PageKind::kMap);
+  if (status.is(Code::kRetry)) return Status::Corruption(at, "map page is missing");
+  return status;
+}
+
+Status stage_free(const PageGuard& map, Block block, Change* change) {
+  const Extent extent = extent_of(block);
+  const auto entry = record_at<MapEntry>(map.data(), extent % kExtentsPerMapPage);
+  const uint32_t page = block - extent_start(extent);
+  if (!record_sound(entry) || entry.kind != ExtentKind::kPages ||
+      (entry.pages.used[page / 64] >> (page % 64) & 1) == 0) {
+    return Status::Corruption(map.block(), "map does not know of a page in use");
+  }
+  stage_bit(map, block, false, change);
+  return Status::Ok();
+}
+
+Status refill_pages(Context& context) {
+  const Extent full = context.hints.page_extent;
+  MetaBody seen;
+  TOASTSTORE_TRY(read_meta(context, &seen));
+  if (seen.page_extent != full) return Status::Ok();  // another backend was first
+  for (uint32_t index = 0;; index++) {
+    if (index == seen.map_pages) {
+      TOASTSTORE_TRY(grow_map(context, index));
+      TOASTSTORE_TRY(read_meta(context, &seen));
+    }
+    MapPage map;
+    TOASTSTORE_TRY(map.open(context, index));
+    Extent chosen = 0;
+    bool found = false;
+    for (uint32_t i = 0; i < kExtentsPerMapPage && !found; i++) {
+      uint32_t page;
+      chosen = map.first() + i;
+      found = map.entries[i].kind == ExtentKind::kFree ||
+              has_free_page(map.entries[i], chosen, &page);
+    }
+    if (!found) continue;
+    MetaGuard meta;
+    TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+    if (meta.body.page_extent != full) break;
+    meta.body.page_extent = chosen;
+    Change change(context.pager);
+    if (map.of(chosen).kind == ExtentKind::kFree) {
+      map.of(chosen).kind = ExtentKind::kPages;
+      map.stage(&change, chosen, chosen + 1);
+    }
+    meta.stage(&change);
+    TOASTSTORE_TRY(change.commit());
+    break;
+  }
+  return read_meta(context, &seen);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Runs
+
+namespace {
+
+struct Window {
+  Extent from = 0;
+  Extent to = 0;
+  uint32_t blocks = 0;
+};
+
+// Free extents from `from` on, until `want` blocks are together.
+Window free_window(MapPage* map, Extent from, uint32_t want) {
+  Window window{from, from, 0};
+  const Extent end = map->first() + kExtentsPerMapPage;
+  while (window.to < end && map->of(window.to).kind == ExtentKind::kFree && window.blocks < want) {
+    window.blocks += extent_blocks(window.to);
+    window.to++;
+  }
+  return window;
+}
+
+// The first window of at least `min` blocks.
+bool find_window(MapPage* map, uint32_t min, uint32_t want, Window* window) {
+  const Extent end = map->first() + kExtentsPerMapPage;
+  for (Extent extent = map->first(); extent < end;) {
+    *window = free_window(map, extent, std::max(min, want));
+    if (window->blocks >= min) return true;
+    extent = window->to + 1;
+  }
+  return false;
+}
+
+void open_extents(MapPage* map, Extent from, Extent to, const RunRequest& request) {
+  for (Extent extent = from; extent < to; extent++) {
+    MapEntry& entry = map->of(extent);
+    entry = MapEntry{};
+    entry.kind = ExtentKind::kValues;
+    entry.lane = request.lane;
+    entry.values.writer = request.writer;
+  }
+}
+
+// The old run's extents that the writer may have pieces in, without entries yet.
+Status stamp_extents(MapPage* map, Extent from, Extent to, const RunRequest& request) {
+  for (Extent extent = from; extent < to; extent++) {
+    MapEntry& entry = map->of(extent);
+    if (entry.kind != ExtentKind::kValues) {
+      return Status::Corruption(map->guard.block(), "a lane's run is not mapped as values");
+    }
+    entry.values.writer = std::max(entry.values.writer, request.writer);
+  }
+  return Status::Ok();
+}
+
+bool same_run(const Lane& lane, const Run& run) {
+  return lane.run_start == run.start && lane.run_end == run.end;
+}
+
+// Logs the run in the lane.  `old_map` is null where `map` describes the old run too, or there is
+// none.
+Status commit_run(Context& context, const RunRequest& request, const Run& run, MapPage* map,
+                  Extent from, Extent to, MapPage* old_map) {
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  Lane& lane = meta.body.lanes[request.lane];
+  if (!same_run(lane, request.old)) {
+    return Status::Corruption(kMetaBlock, "a lane's run changed under its lock");
+  }
+  lane.run_start = run.start;
+  lane.run_end = run.end;
+  bool free_left = false;
+  for (const MapEntry& entry : map->entries) free_left |= entry.kind == ExtentKind::kFree;
+  if (!free_left && meta.body.map_hint == map->index) meta.body.map_hint = map->index + 1;
+  Change change(context.pager);
+  map->stage(&change, from, to);
+  if (old_map != nullptr) {
+    old_map->stage(&change, extent_of(request.old.start), extent_of(request.old.end - 1) + 1);
+  }
+  meta.stage(&change);
+  return change.commit();
+}
+
+// Extends the open run over the free extents behind it.
+Status extend_run(Context& context, const RunRequest& request, MapPage* map, Run* run,
+                  bool* extended) {
+  *extended = false;
+  const Extent first = extent_of(request.old.start);
+  const Extent next = extent_of(request.old.end - 1) + 1;
+  if (map_page_of(first) != map_page_of(next)) return Status::Ok();
+  TOASTSTORE_TRY(map->open(context, map_page_of(first)));
+  const Window window = free_window(map, next, std::max(request.extend_blocks, request.want_blocks));
+  if (window.blocks < request.extend_blocks) {
+    map->guard.release();
+    return Status::Ok();
+  }
+  TOASTSTORE_TRY(stamp_extents(map, first, next, request));
+  open_extents(map, next, window.to, request);
+  run->start = extent_start(extent_of(request.position));
+  run->end = extent_end(window.to - 1);
+  *extended = true;
+  return commit_run(context, request, *run, map, first, window.to, nullptr);
+}
+
+// Opens a run elsewhere: the lowest window that is large enough.
+Status open_run(Context& context, const RunRequest& request, MapPage* map, Run* run) {
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  const bool leaves_old = request.old.start != request.old.end;
+  for (uint32_t index = meta.map_hint;; index++) {
+    if (index == meta.map_pages) {
+      TOASTSTORE_TRY(grow_map(context, index));
+      TOASTSTORE_TRY(read_meta(context, &meta));
+    }
+    // Map pages are latched in ascending order.
+    Scratch scratch(context.memory);
+    MapPage* old_map = nullptr;
+    const uint32_t old_index = leaves_old ? map_page_of(extent_of(request.old.start)) : index;
+    if (old_index < index) {
+      TOASTSTORE_TRY(scratch.allocate(sizeof(MapPage)));
+      old_map = new (scratch.as()) MapPage();
+      TOASTSTORE_TRY(old_map->open(context, old_index));
+    }
+    Status status = map->open(context, index);
+    Window window;
+    const bool found =
+        status.ok() && find_window(map, request.fresh_blocks, request.want_blocks, &window);
+    if (found && old_index > index) {
+      status = scratch.allocate(sizeof(MapPage));
+      if (status.ok()) {
+        old_map = new (scratch.as()) MapPage();
+        status = old_map->open(context, old_index);
+      }
+    }
+    if (found && status.ok()) {
+      Extent from = window.from;
+      Extent to = window.to;
+      open_extents(map, from, to, request);
+      run->start = extent_start(window.from);
+      run->end = extent_end(window.to - 1);
+      if (leaves_old) {
+        const Extent old_from = extent_of(request.old.start);
+        const Extent old_to = extent_of(request.old.end - 1) + 1;
+        status = stamp_extents(old_map != nullptr ? old_map : map, old_from, old_to, request);
+        if (old_map == nullptr) {
+          from = std::min(from, old_from);
+          to = std::max(to, old_to);
+        }
+      }
+      if (status.ok()) status = commit_run(context, request, *run, map, from, to, old_map);
+    }
+    map->guard.release();
+    if (old_map != nullptr) old_map->guard.release();
+    if (found || !status.ok()) return status;
+  }
+}
+
+}  // namespace
+
+Status take_run(Context& context, const RunRequest& request, Run* run) {
+  MapPage map;
+  if (request.old.start != request.old.end) {
+    bool extended;
+    TOASTSTORE_TRY(extend_run(context, request, &map, run, &extended));
+    if (extended) return Status::Ok();
+  }
+  return open_run(context, request, &map, run);
+}
+
+}  // namespace toaststore

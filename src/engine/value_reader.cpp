@@ -1,0 +1,230 @@
+// The three layouts, on the way back.
+
+#include "engine/value_reader.h"
+
+#include <algorithm>
+
+#include "engine/codec.h"
+
+namespace toaststore {
+
+namespace {
+
+// Chunk table entries read at once.
+constexpr uint32_t kRefBatch = 32;
+
+Status crc_mismatch(Block block) {
+  return Status::Error(Code::kRetry, "value bytes do not match their CRC", block);
+}
+
+// A run and how its bytes are to be taken.
+struct CodedRun {
+  RunRef run;
+  Codec codec;
+  uint32_t raw_bytes;
+};
+
+Status read_proven(Context& context, const RunRef& run, std::byte* out) {
+  TOASTSTORE_TRY(read_run(context, run, 0, run.stored_bytes, out));
+  if (crc32c(out, run.stored_bytes) != run.crc) return crc_mismatch(run.block);
+  return Status::Ok();
+}
+
+Status read_plain(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
+                  std::byte* out) {
+  if (!context.prove_all_reads) return read_run(context, run, offset, length, out);
+  if (offset == 0 && length == run.stored_bytes) return read_proven(context, run, out);
+  Scratch whole(context.memory);
+  TOASTSTORE_TRY(whole.allocate(run.stored_bytes));
+  TOASTSTORE_TRY(read_proven(context, run, whole.as()));
+  std::memcpy(out, whole.as() + offset, length);
+  return Status::Ok();
+}
+
+Status read_coded(Context& context, const CodedRun& coded, uint32_t offset, uint32_t length,
+                  std::byte* out) {
+  if (coded.codec == Codec::kNone) {
+    return read_plain(context, coded.run, offset, length, out);
+  }
+  Scratch stored(context.memory);
+  TOASTSTORE_TRY(stored.allocate(coded.run.stored_bytes));
+  TOASTSTORE_TRY(read_proven(context, coded.run, stored.as()));
+  const bool whole = offset == 0 && length == coded.raw_bytes;
+  Scratch raw(context.memory);
+  std::byte* target = out;
+  if (!whole) {
+    TOASTSTORE_TRY(raw.allocate(coded.raw_bytes));
+    target = raw.as();
+  }
+  Status status = decompress(coded.codec, stored.as(), coded.run.stored_bytes, target,
+                             coded.raw_bytes);
+  status.block = coded.run.block;
+  TOASTSTORE_TRY(status);
+  if (!whole) std::memcpy(out, target + offset, length);
+  return Status::Ok();
+}
+
+uint32_t chunk_raw_bytes(const Context& context, const Entry& entry, uint64_t chunk) {
+  const uint64_t start = chunk * context.options.chunk_bytes;
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(context.options.chunk_bytes, entry.raw_bytes - start));
+}
+
+Status check_ref(const ChunkRef& ref, uint32_t stored_max, Block table) {
+  if (!record_sound(ref)) {
+    return Status::Error(Code::kRetry, "chunk table entry does not match its check", table);
+  }
+  if (ref.stored_bytes == 0 || ref.stored_bytes > stored_max || ref.item == 0 ||
+      ref.first_bytes == 0 || ref.first_bytes > ref.stored_bytes) {
+    return Status::Error(Code::kRetry, "chunk table entry holds impossible values", table);
+  }
+  return Status::Ok();
+}
+
+Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
+                    std::byte* out) {
+  const uint32_t chunk_bytes = context.options.chunk_bytes;
+  const uint64_t last = (offset + length - 1) / chunk_bytes;
+  ChunkRef refs[kRefBatch];
+  for (uint64_t chunk = offset / chunk_bytes; chunk <= last;) {
+    const auto count = static_cast<uint32_t>(std::min<uint64_t>(kRefBatch, last - chunk + 1));
+    TOASTSTORE_TRY(read_chunk_refs(context, entry, chunk, count, refs));
+    for (uint32_t i = 0; i < count; i++, chunk++) {
+      const uint32_t raw = chunk_raw_bytes(context, entry, chunk);
+      const uint64_t start = chunk * chunk_bytes;
+      const auto from = static_cast<uint32_t>(offset > start ? offset - start : 0);
+      const auto to = static_cast<uint32_t>(std::min<uint64_t>(raw, offset + length - start));
+      TOASTSTORE_TRY(check_ref(refs[i], raw, entry.block));
+      if (refs[i].codec == Codec::kNone && refs[i].stored_bytes != raw) {
+        return Status::Error(Code::kRetry, "chunk has a foreign length", entry.block);
+      }
+      const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
+      TOASTSTORE_TRY(context.pager.breathe());
+      TOASTSTORE_TRY(
+          read_coded(context, coded, from, to - from, out + (start + from - offset)));
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+RunRef run_of(const Entry& entry) {
+  return {entry.id,          entry.block, entry.item,
+          entry.first_bytes, 0,           static_cast<uint32_t>(entry.stored_bytes),
+          entry.crc};
+}
+
+RunRef run_of(const ChunkRef& ref, uint64_t id) {
+  return {id, ref.block, ref.item, ref.first_bytes, ref.sequence, ref.stored_bytes, ref.crc};
+}
+
+RunRef table_run_of(Context& context, const Entry& entry) {
+  const uint64_t chunks = chunk_count(entry.raw_bytes, context.options.chunk_bytes);
+  const uint64_t tables = table_count(chunks);
+  RunRef run = run_of(entry);
+  run.stored_bytes = static_cast<uint32_t>((tables > 1 ? tables : chunks) * sizeof(ChunkRef));
+  run.sequence = tables > 1 ? kTopTableSequence : kTableSequence;
+  return run;
+}
+
+Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
+                std::byte* out) {
+  const StoreKind kind = context.options.kind;
+  const uint32_t whole = max_piece(kind);
+  uint32_t piece = offset < run.first_bytes ? 0 : 1 + (offset - run.first_bytes) / whole;
+  while (length > 0) {
+    const uint32_t start = piece == 0 ? 0 : run.first_bytes + (piece - 1) * whole;
+    const uint32_t size =
+        piece == 0 ? run.first_bytes : std::min(whole, run.stored_bytes - start);
+    const PieceKey key{kind, run.id, run.sequence + piece,
+                       piece == 0 ? run.item : uint16_t{1}, static_cast<uint16_t>(size)};
+    const Block block = run.block + piece;
+    PageGuard page;
+    TOASTSTORE_TRY(page.read(context.pager, block, Latch::kShare));
+    const std::byte* bytes;
+    TOASTSTORE_TRY(find_piece(page.data(), block, key, &bytes));
+    const uint32_t skip = offset - start;
+    const uint32_t part = std::min(size - skip, length);
+    std::memcpy(out, bytes + skip, part);
+    out += part;
+    offset += part;
+    length -= part;
+    piece++;
+  }
+  return Status::Ok();
+}
+
+Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uint32_t count,
+                       ChunkRef* refs) {
+  const uint64_t chunks = chunk_count(entry.raw_bytes, context.options.chunk_bytes);
+  const RunRef top = table_run_of(context, entry);
+  if (table_count(chunks) == 1) {
+    return read_run(context, top, static_cast<uint32_t>(first * sizeof(ChunkRef)),
+                    static_cast<uint32_t>(count * sizeof(ChunkRef)),
+                    reinterpret_cast<std::byte*>(refs));
+  }
+  while (count > 0) {
+    const uint64_t table = first / kTableEntries;
+    const auto index = static_cast<uint32_t>(first % kTableEntries);
+    const auto entries =
+        static_cast<uint32_t>(std::min<uint64_t>(kTableEntries, chunks - table * kTableEntries));
+    const uint32_t part = std::min(count, entries - index);
+    ChunkRef lower;
+    TOASTSTORE_TRY(read_run(context, top, static_cast<uint32_t>(table * sizeof(ChunkRef)),
+                            sizeof(ChunkRef), reinterpret_cast<std::byte*>(&lower)));
+    const auto bytes = static_cast<uint32_t>(entries * sizeof(ChunkRef));
+    TOASTSTORE_TRY(check_ref(lower, bytes, entry.block));
+    if (lower.stored_bytes != bytes) {
+      return Status::Error(Code::kRetry, "chunk table has a foreign length", entry.block);
+    }
+    TOASTSTORE_TRY(read_run(context, run_of(lower, entry.id),
+                            static_cast<uint32_t>(index * sizeof(ChunkRef)),
+                            static_cast<uint32_t>(part * sizeof(ChunkRef)),
+                            reinterpret_cast<std::byte*>(refs)));
+    first += part;
+    refs += part;
+    count -= part;
+  }
+  return Status::Ok();
+}
+
+Status check_entry(Context& context, const Entry& entry) {
+  const Options& options = context.options;
+  bool sound = entry.codec <= Codec::kZstd && entry.zero == 0 && entry.xmin != kNoXid;
+  switch (entry.layout) {
+    case Layout::kDirect:
+    case Layout::kExtent:
+      sound = sound && entry.raw_bytes <= options.extent_max &&
+              entry.stored_bytes <= entry.raw_bytes &&
+              (entry.layout == Layout::kDirect) == (entry.stored_bytes <= options.direct_max) &&
+              (entry.codec == Codec::kNone) == (entry.stored_bytes == entry.raw_bytes) &&
+              entry.first_bytes <= entry.stored_bytes;
+      break;
+    case Layout::kChunked:
+      sound = sound && entry.raw_bytes > options.extent_max &&
+              entry.raw_bytes <= kMaxChunks * options.chunk_bytes &&
+              entry.stored_bytes <= entry.raw_bytes && entry.stored_bytes > 0;
+      break;
+    default:
+      sound = false;
+  }
+  if (entry.raw_bytes > 0) {
+    sound = sound && entry.item > 0 && entry.item <= kMaxItems && entry.first_bytes > 0 &&
+            entry.first_bytes <= max_piece(options.kind) && entry.block > kMetaBlock;
+  }
+  return sound ? Status::Ok()
+               : Status::Error(Code::kCorruption, "leaf entry holds impossible values");
+}
+
+Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
+                  std::byte* out) {
+  if (length == 0) return Status::Ok();
+  TOASTSTORE_TRY(check_entry(context, entry));
+  if (entry.layout == Layout::kChunked) return read_chunked(context, entry, offset, length, out);
+  const CodedRun coded{run_of(entry), entry.codec, static_cast<uint32_t>(entry.raw_bytes)};
+  return read_coded(context, coded, static_cast<uint32_t>(offset), static_cast<uint32_t>(length),
+                    out);
+}
+
+}  // namespace toaststore

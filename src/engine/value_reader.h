@@ -1,0 +1,37 @@
+// Reading values and slices of them, with the proof that the bytes are the value's own.
+//
+// kRetry from any function here means that something at the entry's place is not what the entry
+// says: it may have moved.  The caller looks the entry up again; if it is unchanged, that is
+// corruption, and the status names block and reason.
+
+#ifndef TOASTSTORE_ENGINE_VALUE_READER_H_
+#define TOASTSTORE_ENGINE_VALUE_READER_H_
+
+#include "engine/appender.h"
+#include "engine/chunk_table.h"
+
+namespace toaststore {
+
+// Copies stored bytes [offset, offset + length) of a run, proving each piece touched.
+Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
+                std::byte* out);
+
+// Copies the value's bytes [offset, offset + length).  REQUIRES: within raw_bytes.
+Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
+                  std::byte* out);
+
+// Reads chunk table entries [first, first + count) of a chunked value, each proven by its check.
+Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uint32_t count,
+                       ChunkRef* refs);
+
+// The run of a direct or extent value, of a chunk, and of a chunked value's (top) table.
+RunRef run_of(const Entry& entry);
+RunRef run_of(const ChunkRef& ref, uint64_t id);
+RunRef table_run_of(Context& context, const Entry& entry);
+
+// Can this entry exist in a store with these options?
+Status check_entry(Context& context, const Entry& entry);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_ENGINE_VALUE_READER_H_

@@ -1,0 +1,257 @@
+// Walking everything: the tree from its root, the chains from their heads, the map page by page.
+
+#include "engine/verify.h"
+
+#include "engine/chain.h"
+#include "engine/meta.h"
+#include "engine/space_map.h"
+#include "engine/tree.h"
+
+namespace toaststore {
+
+namespace {
+
+class Verifier {
+ public:
+  Verifier(Context& context, FaultSink* sink)
+      : context_(context), sink_(sink), reached_(context.memory), pages_(context.memory) {}
+
+  Status run() {
+    Status status = read_meta(context_, &meta_);
+    if (status.is(Code::kNotFound)) return Status::Ok();
+    if (!status.ok()) return report(status, 0);
+    blocks_ = context_.pager.blocks();
+    TOASTSTORE_TRY(reached_.allocate(blocks_ / 8 + 1));
+    std::memset(reached_.as(), 0, blocks_ / 8 + 1);
+    TOASTSTORE_TRY(pages_.allocate(size_t{kMaxTreeLevels} * kPageBytes));
+    TOASTSTORE_TRY(walk_tree());
+    for (uint8_t lane = 0; lane < kLanes; lane++) {
+      TOASTSTORE_TRY(walk_chain(ChainId::journal(lane)));
+      TOASTSTORE_TRY(check_lane(meta_.lanes[lane]));
+    }
+    TOASTSTORE_TRY(walk_chain(ChainId::dead()));
+    return check_map();
+  }
+
+ private:
+  // Faults of the store are reported; failures of the verification itself are returned.
+  Status report(const Status& status, uint64_t id) {
+    switch (status.code) {
+      case Code::kOk:
+        return status;
+      case Code::kRetry:
+      case Code::kCorruption:
+      case Code::kNewerFormat:
+        return sink_->report({status.block, id, status.reason});
+      default:
+        return status;
+    }
+  }
+  Status fault(Block block, const char* reason) { return sink_->report({block, 0, reason}); }
+
+  // Notes that a single page is in use.  False: it was reached before.
+  bool reach(Block block) {
+    auto& byte = reached_.as<uint8_t>()[block / 8];
+    const auto bit = static_cast<uint8_t>(1u << (block % 8));
+    const bool first = (byte & bit) == 0;
+    byte |= bit;
+    return first;
+  }
+  bool was_reached(Block block) const {
+    return block < blocks_ && (reached_.as<uint8_t>()[block / 8] >> (block % 8) & 1) != 0;
+  }
+
+  // ---- the tree ----------------------------------------------------------------------------
+
+  Status walk_tree() {
+    for (Block& next : next_) next = kNoBlock;
+    TOASTSTORE_TRY(walk(meta_.root, meta_.root_level, 0, kInfinity));
+    for (uint8_t level = 0; level <= meta_.root_level; level++) {
+      if (next_[level] != kNoBlock) {
+        TOASTSTORE_TRY(fault(next_[level], "page is linked but has no downlink"));
+      }
+    }
+    return Status::Ok();
+  }
+
+  // The page at `block` and, where its split is unfinished, those right of it: together they must
+  // cover [low, high).
+  Status walk(Block block, uint8_t level, uint64_t low, uint64_t high) {
+    for (;;) {
+      TOASTSTORE_TRY(context_.pager.breathe());
+      std::byte* page = pages_.as() + size_t{level} * kPageBytes;
+      const Status status = copy_page(block, level, page);
+      if (!status.ok()) {
+        links_broken_[level] = true;
+        return report(status, 0);
+      }
+      if (!reach(block)) return fault(block, "tree page is reached twice");
+      const auto tail = tail_of<TreeTail>(page);
+      if (tail.low != low || tail.high > high) {
+        TOASTSTORE_TRY(fault(block, "tree page's range is not its downlink's"));
+      }
+      if (begun_[level] && !links_broken_[level] && next_[level] != block) {
+        TOASTSTORE_TRY(fault(block, "right link of the page before leads elsewhere"));
+      }
+      begun_[level] = true;
+      links_broken_[level] = false;
+      next_[level] = tail.right;
+      TOASTSTORE_TRY(level == 0 ? check_leaf(block, page) : check_inner(block, level, page));
+      const auto here = tail_of<TreeTail>(page);
+      if (here.high >= high || here.high <= low) return Status::Ok();
+      if ((here.flags & kSplitIncomplete) == 0) {
+        return fault(here.right, "page has no downlink though its split is finished");
+      }
+      low = here.high;
+      block = here.right;
+    }
+  }
+
+  Status copy_page(Block block, uint8_t level, std::byte* page) {
+    PageGuard guard;
+    TOASTSTORE_TRY(guard.read(context_.pager, block, Latch::kShare,
+                              level == 0 ? PageKind::kLeaf : PageKind::kInner));
+    std::memcpy(page, guard.data(), kPageBytes);
+    const auto tail = tail_of<TreeTail>(page);
+    if (tail.start.level != level || tail.low >= tail.high ||
+        (tail.right == kNoBlock) != (tail.high == kInfinity)) {
+      return Status::Corruption(block, "tree page holds impossible values");
+    }
+    return Status::Ok();
+  }
+
+  Status check_inner(Block block, uint8_t level, const std::byte* page) {
+    const auto tail = tail_of<TreeTail>(page);
+    uint64_t least = tail.low;
+    if (tail.count == 0) return fault(block, "inner page is empty");
+    for (uint16_t i = 0; i < tail.count; i++) {
+      const auto child = record_at<Child>(page, i);
+      const uint64_t next =
+          i + 1 < tail.count ? record_at<Child>(page, i + 1u).key : tail.high;
+      const bool ordered = i == 0 ? child.key == tail.low : child.key >= least;
+      if (!record_sound(child) || !ordered || next <= child.key || next > tail.high) {
+        links_broken_[level - 1] = true;
+        TOASTSTORE_TRY(fault(block, "inner entry does not match its check or its neighbours"));
+        continue;
+      }
+      least = child.key + 1;
+      TOASTSTORE_TRY(walk(child.child, static_cast<uint8_t>(level - 1), child.key, next));
+    }
+    return Status::Ok();
+  }
+
+  Status check_leaf(Block block, const std::byte* page) {
+    const auto tail = tail_of<TreeTail>(page);
+    uint64_t least = tail.low;
+    for (uint16_t i = 0; i < tail.count; i++) {
+      const auto entry = record_at<Entry>(page, i);
+      if (!record_sound(entry) || entry.id < least || entry.id >= tail.high) {
+        TOASTSTORE_TRY(fault(block, "leaf entry does not match its check or its neighbours"));
+        continue;
+      }
+      least = entry.id + 1;
+      TOASTSTORE_TRY(context_.pager.breathe());
+      Status status = prove_value(context_, entry);
+      if (status.block == kNoBlock) status.block = block;
+      TOASTSTORE_TRY(report(status, entry.id));
+      if (entry.raw_bytes > 0) TOASTSTORE_TRY(check_extent(entry.block, entry.id));
+    }
+    return Status::Ok();
+  }
+
+  // ---- chains, lanes, map ------------------------------------------------------------------
+
+  Status walk_chain(ChainId chain) {
+    Block block = chain_head(&meta_, chain);
+    const Block last = chain_tail(&meta_, chain);
+    while (block != kNoBlock) {
+      PageGuard page;
+      Status status = page.read(context_.pager, block, Latch::kShare, chain.kind);
+      if (status.ok()) status = check_chain_page(page, chain);
+      if (!status.ok()) return report(status, 0);
+      if (!reach(block)) return fault(block, "chain page is reached twice");
+      const Block next = page.tail<ChainTail>().next;
+      if ((next == kNoBlock) != (block == last)) {
+        TOASTSTORE_TRY(fault(block, "chain does not end where meta says"));
+      }
+      block = next;
+    }
+    return Status::Ok();
+  }
+
+  Status check_lane(const Lane& lane) {
+    if (lane.run_start == lane.run_end) return Status::Ok();
+    if (lane.run_start > lane.run_end || lane.run_start < kFirstExtentBlock) {
+      return fault(kMetaBlock, "lane's run is impossible");
+    }
+    TOASTSTORE_TRY(check_extent(lane.run_start, 0));
+    return check_extent(lane.run_end - 1, 0);
+  }
+
+  Status map_entry(Extent extent, MapEntry* entry) {
+    if (extent >= uint64_t{meta_.map_pages} * kExtentsPerMapPage) {
+      return Status::Corruption(extent_start(extent), "block lies beyond the map");
+    }
+    const Block block = map_block(map_page_of(extent));
+    PageGuard map;
+    TOASTSTORE_TRY(map.read(context_.pager, block, Latch::kShare, PageKind::kMap));
+    *entry = record_at<MapEntry>(map.data(), extent % kExtentsPerMapPage);
+    if (!record_sound(*entry)) {
+      return Status::Corruption(block, "map entry does not match its check");
+    }
+    return Status::Ok();
+  }
+
+  Status check_extent(Block block, uint64_t id) {
+    MapEntry entry;
+    const Status status = map_entry(extent_of(block), &entry);
+    if (!status.ok()) return report(status, id);
+    if (entry.kind == ExtentKind::kValues) return Status::Ok();
+    return sink_->report({block, id, "value lies in an extent that is not mapped as values"});
+  }
+
+  Status check_map() {
+    for (uint32_t index = 0; index < meta_.map_pages; index++) {
+      reach(map_block(index));
+      const Extent first = index * kExtentsPerMapPage;
+      for (Extent extent = first; extent < first + kExtentsPerMapPage; extent++) {
+        MapEntry entry;
+        const Status status = map_entry(extent, &entry);
+        TOASTSTORE_TRY(report(status, 0));
+        if (!status.ok()) break;
+        TOASTSTORE_TRY(check_pages(extent, entry));
+      }
+    }
+    return Status::Ok();
+  }
+
+  Status check_pages(Extent extent, const MapEntry& entry) {
+    for (uint32_t page = 0; page < extent_blocks(extent); page++) {
+      const Block block = extent_start(extent) + page;
+      const bool used = entry.kind == ExtentKind::kPages &&
+                        (entry.pages.used[page / 64] >> (page % 64) & 1) != 0;
+      if (used && !was_reached(block)) {
+        TOASTSTORE_TRY(fault(block, "page is in use but nothing leads to it"));
+      } else if (!used && was_reached(block)) {
+        TOASTSTORE_TRY(fault(block, "page is reached but free in the map"));
+      }
+    }
+    return Status::Ok();
+  }
+
+  Context& context_;
+  FaultSink* sink_;
+  MetaBody meta_;
+  Block blocks_ = 0;
+  Scratch reached_;  // a bit per block
+  Scratch pages_;    // the page being looked at on each level
+  Block next_[kMaxTreeLevels];
+  bool begun_[kMaxTreeLevels] = {};
+  bool links_broken_[kMaxTreeLevels] = {};
+};
+
+}  // namespace
+
+Status verify(Context& context, FaultSink* sink) { return Verifier(context, sink).run(); }
+
+}  // namespace toaststore
