@@ -1,0 +1,205 @@
+// The SQL functions that make, change and look into stores (DESIGN section 2.2).
+
+#include "engine/meta.h"
+#include "engine/verify.h"
+#include "postgres/host.h"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "utils/inval.h"
+#include "utils/regproc.h"
+#include "utils/varlena.h"
+}
+
+namespace {
+
+using toaststore::check;
+using toaststore::Code;
+using toaststore::Entry;
+using toaststore::Options;
+using toaststore::Status;
+using toaststore::StoreHandle;
+
+struct OptionArguments {
+  int32 direct_max;
+  int32 extent_max;
+  int32 chunk_bytes;
+  const char* compression;
+};
+
+// 22023 where a value is out of its range.
+void check_options(const OptionArguments& arguments) {
+  Options options;
+  options.direct_max = static_cast<uint32_t>(Max(arguments.direct_max, -1));
+  options.extent_max = static_cast<uint32_t>(Max(arguments.extent_max, -1));
+  options.chunk_bytes = static_cast<uint32_t>(Max(arguments.chunk_bytes, -1));
+  if (!options.thresholds_valid()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid thresholds for a toaststore"),
+             errhint("direct_max is from 0 to %u, extent_max from direct_max to %u, chunk_bytes "
+                     "from %u to %u bytes.",
+                     toaststore::kDirectMaxLimit, toaststore::kExtentMaxLimit,
+                     toaststore::kChunkBytesMin, toaststore::kChunkBytesLimit)));
+  }
+  toaststore::parse_compression(arguments.compression);
+}
+
+// The constraint that holds the options (options.cpp).
+char* constraint_sql(const OptionArguments& arguments) {
+  return psprintf(
+      "CONSTRAINT toaststore_options CHECK (toaststore.options(direct_max => %d, "
+      "extent_max => %d, chunk_bytes => %d, compression => %s))",
+      arguments.direct_max, arguments.extent_max, arguments.chunk_bytes,
+      quote_literal_cstr(arguments.compression));
+}
+
+void execute(const char* sql) {
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  const int result = SPI_execute(sql, false, 0);
+  if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+  SPI_finish();
+}
+
+// A NOT VALID constraint is dumped after the data; this one is true whatever the rows are.
+void mark_validated(Oid relid) {
+  const Oid id = get_relation_constraint_oid(relid, "toaststore_options", false);
+  Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
+  HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(id));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for constraint %u", id);
+  reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
+  CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+  heap_freetuple(tuple);
+  table_close(catalog, RowExclusiveLock);
+  CacheInvalidateRelcacheByRelid(relid);
+}
+
+// Rows of a set-returning function.
+class Rows final : public toaststore::FaultSink {
+ public:
+  explicit Rows(ReturnSetInfo* info) : info_(info) {}
+
+  void add(Datum* values, bool* nulls) {
+    tuplestore_putvalues(info_->setResult, info_->setDesc, values, nulls);
+  }
+  Status report(const toaststore::Fault& fault) override {
+    Datum values[3] = {Int64GetDatum(fault.block), Int64GetDatum(static_cast<int64>(fault.id)),
+                       CStringGetTextDatum(fault.reason)};
+    bool nulls[3] = {false, fault.id == 0, false};
+    add(values, nulls);
+    return Status::Ok();
+  }
+
+ private:
+  ReturnSetInfo* info_;
+};
+
+}  // namespace
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(toaststore_options);
+PG_FUNCTION_INFO_V1(toaststore_create_store);
+PG_FUNCTION_INFO_V1(toaststore_alter_store);
+PG_FUNCTION_INFO_V1(toaststore_info);
+PG_FUNCTION_INFO_V1(toaststore_verify);
+
+// options(direct_max int, extent_max int, chunk_bytes int, compression text) -> true, or 22023.
+Datum toaststore_options(PG_FUNCTION_ARGS) {
+  check_options({PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2),
+                 text_to_cstring(PG_GETARG_TEXT_PP(3))});
+  PG_RETURN_BOOL(true);
+}
+
+// create_store(name text, ...) -> regclass.  The name is read as CREATE TABLE reads it.
+Datum toaststore_create_store(PG_FUNCTION_ARGS) {
+  const OptionArguments arguments{PG_GETARG_INT32(1), PG_GETARG_INT32(2), PG_GETARG_INT32(3),
+                                  text_to_cstring(PG_GETARG_TEXT_PP(4))};
+  check_options(arguments);
+  List* parts = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
+  RangeVar* name = makeRangeVarFromNameList(parts);
+  if (name->catalogname != nullptr && strcmp(name->catalogname, get_database_name(MyDatabaseId))) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cross-database references are not implemented: %s",
+                           NameListToString(parts))));
+  }
+  const char* quoted = quote_qualified_identifier(name->schemaname, name->relname);
+  execute(psprintf("CREATE TABLE %s (id bigint, value bytea NOT NULL, %s) USING toaststore_values",
+                   quoted, constraint_sql(arguments)));
+  PG_RETURN_OID(RangeVarGetRelid(name, NoLock, false));
+}
+
+// alter_store(store regclass, compression text) -> void: for values put from now on.
+Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
+  const Oid relid = PG_GETARG_OID(0);
+  Relation rel = toaststore::open_store(relid, ShareUpdateExclusiveLock, ACL_NO_RIGHTS);
+  if (!pg_class_ownercheck(relid, GetUserId())) {
+    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
+                   RelationGetRelationName(rel));
+  }
+  StoreHandle handle(rel, nullptr);
+  const Status status = toaststore::load_hints(handle.context());
+  if (!status.is(Code::kNotFound)) check(status, rel);
+  const Options& now = handle.context().options;
+  const OptionArguments arguments{
+      static_cast<int32>(now.direct_max), static_cast<int32>(now.extent_max),
+      static_cast<int32>(now.chunk_bytes), text_to_cstring(PG_GETARG_TEXT_PP(1))};
+  check_options(arguments);
+  const char* quoted =
+      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+                                 RelationGetRelationName(rel));
+  table_close(rel, NoLock);
+  execute(psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS toaststore_options, ADD %s NOT VALID",
+                   quoted, constraint_sql(arguments)));
+  CommandCounterIncrement();
+  mark_validated(relid);
+  PG_RETURN_VOID();
+}
+
+// info(store regclass, id bigint) -> one row, or none where there is no such value.
+Datum toaststore_info(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  Relation rel = toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, ACL_SELECT);
+  StoreHandle handle(rel, GetActiveSnapshot());
+  const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
+  Entry entry;
+  const Status status = handle.store().lookup(id, &entry);
+  if (!status.is(Code::kNotFound)) {
+    check(status, rel, id);
+    Datum values[6] = {CStringGetTextDatum(toaststore::layout_name(entry.layout)),
+                       Int64GetDatum(static_cast<int64>(entry.raw_bytes)),
+                       Int64GetDatum(static_cast<int64>(entry.stored_bytes)),
+                       CStringGetTextDatum(toaststore::codec_name(entry.codec)),
+                       Int64GetDatum(static_cast<int64>(handle.store().chunks(entry))),
+                       Int64GetDatum(entry.pages)};
+    bool nulls[6] = {};
+    Rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)).add(values, nulls);
+  }
+  handle.keep();
+  table_close(rel, NoLock);
+  return 0;
+}
+
+// verify(store regclass) -> (block, id, fault), no row when healthy.  Writers wait meanwhile; on a
+// standby, where no such lock can be had, replay goes on and may show through.
+Datum toaststore_verify(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  const Oid relid = PG_GETARG_OID(0);
+  const LOCKMODE lock_mode = RecoveryInProgress() ? AccessShareLock : ShareLock;
+  Relation rel = toaststore::open_store(relid, lock_mode, ACL_NO_RIGHTS);
+  if (!pg_class_ownercheck(relid, GetUserId())) {
+    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
+                   RelationGetRelationName(rel));
+  }
+  StoreHandle handle(rel, nullptr);
+  Rows rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+  check(toaststore::verify(handle.context(), &rows), rel);
+  table_close(rel, lock_mode);
+  return 0;
+}
+}

@@ -1,0 +1,163 @@
+// The server host: the engine's three ports over PostgreSQL's buffers, log, transactions and
+// memory, and an open store.
+//
+// Invariants:
+//   * Two error regimes meet in raise(): below it statuses, above it ereport.  A backend call made
+//     by a port may itself raise; the engine's frames above it are skippable.
+//   * Nothing here is alive across a call that may raise except what transaction abort releases.
+//   * A lane's lock is a heavyweight tuple lock on a block that no value has; the store's SQL face never
+//     locks tuples: it may be held while waiting and doing I/O, and abort releases it.
+
+#ifndef TOASTSTORE_POSTGRES_HOST_H_
+#define TOASTSTORE_POSTGRES_HOST_H_
+
+#include "engine/context.h"
+#include "engine/store.h"
+#include "postgres/pg.h"
+
+namespace toaststore {
+
+// ---- errors.cpp: the seam --------------------------------------------------------------------
+
+// Raises the error that a status stands for, with the SQLSTATE a client can act upon.
+[[noreturn]] void raise(const Status& status, Relation rel, uint64_t id = 0);
+
+inline void check(const Status& status, Relation rel, uint64_t id = 0) {
+  if (!status.ok()) raise(status, rel, id);
+}
+
+// ---- pager.cpp, value_log.cpp, reserve.cpp ---------------------------------------------------
+
+class ServerPager final : public Pager {
+ public:
+  ServerPager(Relation rel, Block known_blocks) : rel_(rel), known_blocks_(known_blocks) {}
+
+  Status read(Block block, Latch latch, PageRef* page) override;
+  Status create(Block block, PageRef* page) override;
+  void release(const PageRef& page) override;
+  Status reserve(Block end, Block limit) override;
+  Block blocks() override;
+  Status apply(const Change& change) override;
+  Status write_piece(const PieceWrite& piece, uint16_t* item) override;
+  Status lock_lane(uint8_t lane, bool wait, bool* locked) override;
+  void unlock_lane(uint8_t lane) override;
+  Status lock_creation() override;
+  void unlock_creation() override;
+  Status breathe() override;
+
+  Block known_blocks() const { return known_blocks_; }
+
+ private:
+  Relation rel_;
+  Block known_blocks_;  // the file has at least as many
+};
+
+// ---- transactions.cpp ------------------------------------------------------------------------
+
+class ServerTransactions final : public Transactions {
+ public:
+  explicit ServerTransactions(Relation rel, Snapshot snapshot) : rel_(rel), snapshot_(snapshot) {}
+
+  Xid current() override { return GetCurrentTransactionId(); }
+  FullXid current_full() override { return U64FromFullTransactionId(GetCurrentFullTransactionId()); }
+  uint32_t command() override {
+    return command_ != InvalidCommandId ? command_ : GetCurrentCommandId(true);
+  }
+  bool visible(const Stamps& stamps) override;
+  Fate fate(const Stamps& stamps, Xid* holder) override;
+  Status wait(Xid holder) override;
+  Status lost_race() override;
+
+  // Table access methods are told the command by the executor.
+  void set_command(CommandId command) { command_ = command; }
+
+ private:
+  Relation rel_;
+  Snapshot snapshot_;  // null: no visibility is asked for
+  CommandId command_ = InvalidCommandId;
+};
+
+// ---- memory ----------------------------------------------------------------------------------
+
+// The current memory context.
+class ServerMemory final : public Memory {
+ public:
+  void* allocate(size_t bytes) override {
+    return palloc_extended(bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+  }
+  void release(void* memory) override { pfree(memory); }
+};
+
+// ---- relation.cpp ----------------------------------------------------------------------------
+
+// A store's relation with everything the engine needs to work on it.  It lives where its owner
+// puts it, and holds nothing that transaction abort would not release; keep() gives what was
+// learned (hints, size of the file) back to the relation cache for the next call.
+class StoreHandle {
+ public:
+  // REQUIRES: is_store(rel).  Raises where the relation's columns are not a store's.
+  StoreHandle(Relation rel, Snapshot snapshot);
+  StoreHandle(const StoreHandle&) = delete;
+  StoreHandle& operator=(const StoreHandle&) = delete;
+
+  void keep();
+
+  Relation rel() const { return rel_; }
+  Context& context() { return context_; }
+  Store& store() { return store_; }
+  ServerTransactions& transactions() { return transactions_; }
+
+ private:
+  StoreHandle(Relation rel, Snapshot snapshot, const struct StoreCache& cache);
+
+  Relation rel_;
+  Hints hints_;
+  ServerPager pager_;
+  ServerTransactions transactions_;
+  ServerMemory memory_;
+  Context context_;
+  Store store_;
+};
+
+// Does the relation have the access method toaststore_values?
+bool is_store(Relation rel);
+
+// Opens a store named by a caller: 42809 where it is none, 0A000 where row security would apply.
+Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required);
+
+// Raises unless the columns are (id bigint, value bytea).
+void check_columns(Relation rel);
+
+// What a change of the store needs: not on a standby, not read-only, not in a parallel worker.
+void check_writable(Relation rel, const char* function);
+
+// ---- options.cpp -----------------------------------------------------------------------------
+
+// The options that the store's CHECK constraint names; the defaults where it has none.
+Options catalog_options(Relation rel);
+
+// 'none', 'lz4', 'zstd' or 'zstd:LEVEL'.  Raises 22023.
+Compression parse_compression(const char* text);
+
+const char* codec_name(Codec codec);
+const char* layout_name(Layout layout);
+
+// ---- table_am.cpp ----------------------------------------------------------------------------
+
+extern const TableAmRoutine store_routine;
+
+// Tuple identifiers of by-id stores: 15 bits of the id in the offset, the rest in the block.
+inline ItemPointerData tid_of(uint64_t id) {
+  ItemPointerData tid;
+  ItemPointerSet(&tid, static_cast<BlockNumber>(id >> 15),
+                 static_cast<OffsetNumber>((id & 0x7fff) + 1));
+  return tid;
+}
+inline uint64_t id_of(const ItemPointerData& tid) {
+  return static_cast<uint64_t>(ItemPointerGetBlockNumberNoCheck(&tid)) << 15 |
+         (ItemPointerGetOffsetNumberNoCheck(&tid) - 1);
+}
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_POSTGRES_HOST_H_

@@ -1,0 +1,16 @@
+// What the server sees of the library when it loads it.
+
+#include "postgres/pg.h"
+
+extern "C" {
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(toaststore_version);
+
+// toaststore.version() -> text
+Datum toaststore_version(PG_FUNCTION_ARGS) {
+  (void)fcinfo;
+  PG_RETURN_TEXT_P(cstring_to_text("1.0"));
+}
+}

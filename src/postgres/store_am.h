@@ -1,0 +1,67 @@
+// The callbacks of the table access method toaststore_values, by file.
+
+#ifndef TOASTSTORE_POSTGRES_STORE_AM_H_
+#define TOASTSTORE_POSTGRES_STORE_AM_H_
+
+#include "postgres/host.h"
+
+namespace toaststore {
+
+// 0A000 with a hint.
+[[noreturn]] void unsupported(Relation rel, const char* what, const char* hint);
+
+// ---- table_scan.cpp --------------------------------------------------------------------------
+TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int nkeys, ScanKeyData* keys,
+                         ParallelTableScanDesc parallel, uint32 flags);
+void scan_end(TableScanDesc scan);
+void scan_rescan(TableScanDesc scan, ScanKeyData* keys, bool set_params, bool allow_strat,
+                 bool allow_sync, bool allow_pagemode);
+bool scan_getnextslot(TableScanDesc scan, ScanDirection direction, TupleTableSlot* slot);
+Size parallelscan_estimate(Relation rel);
+Size parallelscan_initialize(Relation rel, ParallelTableScanDesc parallel);
+void parallelscan_reinitialize(Relation rel, ParallelTableScanDesc parallel);
+bool scan_analyze_next_block(TableScanDesc scan, BlockNumber block, BufferAccessStrategy strategy);
+bool scan_analyze_next_tuple(TableScanDesc scan, TransactionId oldest_xmin, double* live,
+                             double* dead, TupleTableSlot* slot);
+
+// ---- table_slot.cpp --------------------------------------------------------------------------
+
+// What the value column of a slot points to: it is fetched when somebody looks at it.
+struct LazyValue {
+  ExpandedObjectHeader header;
+  Oid relid;
+  uint64_t id;
+  uint64_t raw_bytes;
+  char pointer[TOAST_POINTER_SIZE];
+  char empty[VARHDRSZ];
+};
+
+// Stores an entry in a slot; `lazy` lives as long as the slot keeps the row.
+void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
+bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
+                             TupleTableSlot* slot);
+void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,
+                                int32 slice_offset, int32 slice_length, varlena* result);
+
+// ---- table_modify.cpp ------------------------------------------------------------------------
+void tuple_insert(Relation rel, TupleTableSlot* slot, CommandId command, int options,
+                  BulkInsertStateData* state);
+void multi_insert(Relation rel, TupleTableSlot** slots, int count, CommandId command, int options,
+                  BulkInsertStateData* state);
+TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapshot snapshot,
+                       Snapshot crosscheck, bool wait, TM_FailureData* failure,
+                       bool changing_partition);
+
+// ---- table_ddl.cpp ---------------------------------------------------------------------------
+void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
+                               TransactionId* freeze_xid, MultiXactId* min_multi);
+void relation_nontransactional_truncate(Relation rel);
+void relation_copy_data(Relation rel, const RelFileNode* file);
+void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy);
+void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
+                            double* all_visible);
+uint64 relation_size(Relation rel, ForkNumber fork);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_POSTGRES_STORE_AM_H_

@@ -1,0 +1,81 @@
+// What happens to a store as a relation: creation, truncation, copying, VACUUM, size estimates.
+
+#include "engine/meta.h"
+#include "postgres/store_am.h"
+
+namespace toaststore {
+
+// As heap's.  The store's first pages are made by its first put, so that an empty store is an empty
+// file, and the init fork of an unlogged one too.
+void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
+                               TransactionId* freeze_xid, MultiXactId* min_multi) {
+  check_columns(rel);
+  *freeze_xid = RecentXmin;
+  *min_multi = GetOldestMultiXactId();
+  SMgrRelation storage = RelationCreateStorage(*file, persistence, true);
+  if (persistence == RELPERSISTENCE_UNLOGGED) {
+    smgrcreate(storage, INIT_FORKNUM, false);
+    log_smgrcreate(file, INIT_FORKNUM);
+    smgrimmedsync(storage, INIT_FORKNUM);
+  }
+  smgrclose(storage);
+}
+
+void relation_nontransactional_truncate(Relation rel) { RelationTruncate(rel, 0); }
+
+// As heap's: every fork, flushed first, logged where the relation is.
+void relation_copy_data(Relation rel, const RelFileNode* file) {
+  const char persistence = rel->rd_rel->relpersistence;
+  SMgrRelation target = smgropen(*file, rel->rd_backend);
+  FlushRelationBuffers(rel);
+  RelationCreateStorage(*file, persistence, true);
+  RelationCopyStorage(RelationGetSmgr(rel), target, MAIN_FORKNUM, persistence);
+  for (int fork = MAIN_FORKNUM + 1; fork <= MAX_FORKNUM; fork++) {
+    const auto number = static_cast<ForkNumber>(fork);
+    if (!smgrexists(RelationGetSmgr(rel), number)) continue;
+    smgrcreate(target, number, false);
+    if (RelationIsPermanent(rel) ||
+        (persistence == RELPERSISTENCE_UNLOGGED && number == INIT_FORKNUM)) {
+      log_smgrcreate(file, number);
+    }
+    RelationCopyStorage(RelationGetSmgr(rel), target, number, persistence);
+  }
+  RelationDropStorage(rel);
+  smgrclose(target);
+}
+
+// Keeps the statistics; the horizon of transaction ids stays where it is.
+void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy) {
+  (void)params;
+  (void)strategy;
+  const double tuples = rel->rd_rel->reltuples;
+  vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), tuples, 0, false, InvalidTransactionId,
+                      InvalidMultiXactId, nullptr, nullptr, false);
+  pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared,
+                       static_cast<PgStat_Counter>(Max(tuples, 0.0)), 0);
+}
+
+// A scan reads leaves only; as many ids as were ever handed out is the first guess of the rows.
+void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
+                            double* all_visible) {
+  (void)widths;
+  const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+  *tuples = 0;
+  if (rel->rd_rel->reltuples >= 0 && rel->rd_rel->relpages > 0) {
+    *tuples = rel->rd_rel->reltuples / rel->rd_rel->relpages * blocks;
+  } else if (blocks > 0) {
+    StoreHandle handle(rel, nullptr);
+    MetaBody meta;
+    const Status status = read_meta(handle.context(), &meta);
+    if (!status.is(Code::kNotFound)) {
+      check(status, rel);
+      *tuples = static_cast<double>(Min(meta.next_id - 1, uint64_t{blocks} * kLeafCapacity));
+    }
+  }
+  *pages = static_cast<BlockNumber>(*tuples / kLeafCapacity) + 1;
+  *all_visible = 0;
+}
+
+uint64 relation_size(Relation rel, ForkNumber fork) { return table_block_relation_size(rel, fork); }
+
+}  // namespace toaststore

@@ -1,0 +1,107 @@
+// Rows of a store as the executor sees them: the id, and a value that is read when it is looked at.
+//
+// For ids below 2^32 the value is a TOAST pointer whose toast relation is the store itself: core
+// fetches it (whole or a slice) through relation_fetch_toast_slice, and copies of the row carry the
+// pointer, so ANALYZE and sorts move 18 bytes a row.  Larger ids do not fit a pointer: there the
+// value is an expanded object that flattens itself on demand.
+
+#include "postgres/store_am.h"
+
+namespace toaststore {
+
+namespace {
+
+// Fetches a value that a row vouches for: no visibility is asked for.
+void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offset,
+                   uint64_t length, char* out) {
+  if (!HaveRegisteredOrActiveSnapshot()) {
+    elog(ERROR, "cannot fetch toast data without an active snapshot");
+  }
+  StoreHandle handle(rel, nullptr);
+  Entry entry;
+  check(handle.store().lookup(id, &entry), rel, id);
+  if (entry.raw_bytes != raw_bytes) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("value %llu of toaststore \"%s\" is not of the length its row says",
+                           static_cast<unsigned long long>(id), RelationGetRelationName(rel))));
+  }
+  check(handle.store().fetch(&entry, offset, length, reinterpret_cast<std::byte*>(out)), rel, id);
+  handle.keep();
+}
+
+Size flat_size(ExpandedObjectHeader* object) {
+  return VARHDRSZ + reinterpret_cast<LazyValue*>(object)->raw_bytes;
+}
+
+void flatten_into(ExpandedObjectHeader* object, void* result, Size size) {
+  auto* lazy = reinterpret_cast<LazyValue*>(object);
+  Relation rel = table_open(lazy->relid, AccessShareLock);
+  SET_VARSIZE(result, size);
+  fetch_vouched(rel, lazy->id, lazy->raw_bytes, 0, lazy->raw_bytes,
+                VARDATA(static_cast<varlena*>(result)));
+  table_close(rel, AccessShareLock);
+}
+
+const ExpandedObjectMethods kLazyMethods = {flat_size, flatten_into};
+
+Datum toast_pointer(Relation rel, const Entry& entry, LazyValue* lazy) {
+  varatt_external pointer;
+  pointer.va_rawsize = static_cast<int32>(entry.raw_bytes + VARHDRSZ);
+  pointer.va_extinfo = static_cast<uint32>(entry.raw_bytes);
+  pointer.va_valueid = static_cast<Oid>(entry.id);
+  pointer.va_toastrelid = RelationGetRelid(rel);
+  SET_VARTAG_EXTERNAL(lazy->pointer, VARTAG_ONDISK);
+  memcpy(VARDATA_EXTERNAL(lazy->pointer), &pointer, sizeof(pointer));
+  return PointerGetDatum(lazy->pointer);
+}
+
+Datum value_datum(Relation rel, const Entry& entry, LazyValue* lazy) {
+  if (entry.raw_bytes == 0) {
+    SET_VARSIZE(lazy->empty, VARHDRSZ);
+    return PointerGetDatum(lazy->empty);
+  }
+  if (entry.id <= PG_UINT32_MAX) return toast_pointer(rel, entry, lazy);
+  EOH_init_header(&lazy->header, &kLazyMethods, CurrentMemoryContext);
+  lazy->relid = RelationGetRelid(rel);
+  lazy->id = entry.id;
+  lazy->raw_bytes = entry.raw_bytes;
+  return EOHPGetRODatum(&lazy->header);
+}
+
+}  // namespace
+
+void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot) {
+  ExecClearTuple(slot);
+  slot->tts_values[0] = Int64GetDatum(static_cast<int64>(entry.id));
+  slot->tts_isnull[0] = false;
+  slot->tts_values[1] = value_datum(rel, entry, lazy);
+  slot->tts_isnull[1] = false;
+  slot->tts_tid = tid_of(entry.id);
+  slot->tts_tableOid = RelationGetRelid(rel);
+  ExecStoreVirtualTuple(slot);
+}
+
+bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
+                             TupleTableSlot* slot) {
+  const uint64_t id = id_of(*tid);
+  StoreHandle handle(rel, snapshot);
+  Entry entry;
+  const Status status = handle.store().lookup(id, &entry);
+  if (status.is(Code::kNotFound)) return false;
+  check(status, rel, id);
+  handle.keep();
+  auto* lazy = static_cast<LazyValue*>(MemoryContextAlloc(slot->tts_mcxt, sizeof(LazyValue)));
+  store_entry(rel, entry, lazy, slot);
+  ExecMaterializeSlot(slot);
+  pfree(lazy);
+  return true;
+}
+
+void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,
+                                int32 slice_offset, int32 slice_length, varlena* result) {
+  fetch_vouched(rel, value_id, static_cast<uint64_t>(attribute_size),
+                static_cast<uint64_t>(slice_offset), static_cast<uint64_t>(slice_length),
+                VARDATA(result));
+}
+
+}  // namespace toaststore

@@ -1,0 +1,68 @@
+// The transactions port: PostgreSQL's rules of visibility (HeapTupleSatisfiesMVCC and
+// HeapTupleSatisfiesUpdate) on an entry's four numbers.
+
+#include "postgres/host.h"
+
+namespace toaststore {
+
+namespace {
+
+bool frozen(Xid xid) { return xid == FrozenTransactionId || xid == BootstrapTransactionId; }
+
+bool committed(Xid xid) { return frozen(xid) || TransactionIdDidCommit(xid); }
+
+bool own(Xid xid) { return TransactionIdIsCurrentTransactionId(xid); }
+
+// Has a change by this transaction and command happened, for the snapshot?
+bool happened(Snapshot snapshot, Xid xid, CommandId command) {
+  if (frozen(xid)) return true;
+  if (own(xid)) {
+    return snapshot->snapshot_type != SNAPSHOT_MVCC || command < snapshot->curcid;
+  }
+  if (snapshot->snapshot_type == SNAPSHOT_MVCC) {
+    return !XidInMVCCSnapshot(xid, snapshot) && TransactionIdDidCommit(xid);
+  }
+  return !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(xid);
+}
+
+}  // namespace
+
+bool ServerTransactions::visible(const Stamps& stamps) {
+  if (snapshot_ == nullptr || snapshot_->snapshot_type == SNAPSHOT_ANY) return true;
+  if (!happened(snapshot_, stamps.xmin, stamps.cmin)) return false;
+  return stamps.xmax == kNoXid || !happened(snapshot_, stamps.xmax, stamps.cmax);
+}
+
+Fate ServerTransactions::fate(const Stamps& stamps, Xid* holder) {
+  if (own(stamps.xmin)) {
+    const bool later = snapshot_ != nullptr && snapshot_->snapshot_type == SNAPSHOT_MVCC &&
+                       stamps.cmin >= snapshot_->curcid;
+    if (later && stamps.xmax == kNoXid) return Fate::kUnseen;
+  } else if (!frozen(stamps.xmin)) {
+    if (TransactionIdIsInProgress(stamps.xmin)) {
+      *holder = stamps.xmin;
+      return Fate::kCreating;
+    }
+    if (!TransactionIdDidCommit(stamps.xmin)) return Fate::kAbsent;
+  }
+  if (stamps.xmax == kNoXid) return Fate::kLive;
+  if (own(stamps.xmax)) return Fate::kDeleted;
+  if (TransactionIdIsInProgress(stamps.xmax)) {
+    *holder = stamps.xmax;
+    return Fate::kBusy;
+  }
+  return committed(stamps.xmax) ? Fate::kDeleted : Fate::kLive;
+}
+
+Status ServerTransactions::wait(Xid holder) {
+  XactLockTableWait(holder, rel_, nullptr, XLTW_None);
+  return Status::Ok();
+}
+
+Status ServerTransactions::lost_race() {
+  return IsolationUsesXactSnapshot()
+             ? Status::Error(Code::kConflict, "deleted by a concurrent transaction")
+             : Status::Error(Code::kNotFound, "deleted by a concurrent transaction");
+}
+
+}  // namespace toaststore
