@@ -31,8 +31,8 @@ inline constexpr uint32_t kChunkBytesLimit = 256 * 1024;
 
 struct Options {
   StoreKind kind = StoreKind::kById;
-  uint32_t direct_max = 4096;   // stored bytes, inclusive
-  uint32_t extent_max = 65536;  // raw bytes, inclusive: above it a value is chunked
+  uint32_t direct_max = 4096;    // stored bytes, inclusive
+  uint32_t extent_max = 65536;   // raw bytes, inclusive: above it a value is chunked
   uint32_t chunk_bytes = 65536;  // raw bytes of each chunk but the last
   Compression compression;
 

@@ -52,10 +52,9 @@ struct [[nodiscard]] Status {
 }  // namespace toaststore
 
 // Returns from the calling function with the first status that is not ok.
-#define TOASTSTORE_TRY(expression)                                       \
-  do {                                                                   \
-    if (::toaststore::Status try_status = (expression); !try_status.ok()) \
-      return try_status;                                                 \
+#define TOASTSTORE_TRY(expression)                                                           \
+  do {                                                                                       \
+    if (::toaststore::Status try_status = (expression); !try_status.ok()) return try_status; \
   } while (0)
 
 #endif  // TOASTSTORE_STATUS_H_

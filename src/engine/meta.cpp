@@ -51,7 +51,7 @@ Status MetaGuard::open(Context& context, Latch latch) {
   Status status = guard_.read(context.pager, kMetaBlock, latch);
   if (status.is(Code::kRetry)) return Status::Error(Code::kNotFound, "store is empty");
   TOASTSTORE_TRY(status);
-  if (is_zero_page(guard_.data())) {
+  if (claimed_kind(guard_.data()) == 0 && is_zero_page(guard_.data())) {
     guard_.release();
     return Status::Error(Code::kNotFound, "store is empty");
   }

@@ -28,22 +28,22 @@ void raise(const Status& status, Relation rel, uint64_t id) {
   const auto number = static_cast<unsigned long long>(id);
   switch (status.code) {
     case Code::kExists:
-      ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
-                      errmsg("id %llu already exists in toaststore \"%s\"", number, name),
-                      errdetail("%s.", status.reason),
-                      errhint("Leave the id out to take the next one.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_UNIQUE_VIOLATION),
+               errmsg("id %llu already exists in toaststore \"%s\"", number, name),
+               errdetail("%s.", status.reason), errhint("Leave the id out to take the next one.")));
       break;
     case Code::kConflict:
       ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                       errmsg("could not serialize access due to concurrent delete")));
       break;
     case Code::kInvalid:
-      ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-                      errmsg("id %lld is out of range for toaststore \"%s\"",
-                             static_cast<long long>(id), name),
-                      errdetail("Ids are between %llu and %llu.",
-                                static_cast<unsigned long long>(kMinId),
-                                static_cast<unsigned long long>(kMaxId))));
+      ereport(ERROR,
+              (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+               errmsg("id %lld is out of range for toaststore \"%s\"", static_cast<long long>(id),
+                      name),
+               errdetail("Ids are between %llu and %llu.", static_cast<unsigned long long>(kMinId),
+                         static_cast<unsigned long long>(kMaxId))));
       break;
     case Code::kLimit:
     case Code::kNoSpace:
@@ -65,8 +65,8 @@ void raise(const Status& status, Relation rel, uint64_t id) {
                       errmsg("value %llu of toaststore \"%s\" does not exist", number, name)));
       break;
     case Code::kIo:
-      ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("toaststore \"%s\": %s", name,
-                                                        status.reason)));
+      ereport(ERROR,
+              (errcode(ERRCODE_IO_ERROR), errmsg("toaststore \"%s\": %s", name, status.reason)));
       break;
     case Code::kOk:
     case Code::kRetry:

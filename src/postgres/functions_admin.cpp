@@ -40,12 +40,13 @@ void check_options(const OptionArguments& arguments) {
   options.extent_max = static_cast<uint32_t>(Max(arguments.extent_max, -1));
   options.chunk_bytes = static_cast<uint32_t>(Max(arguments.chunk_bytes, -1));
   if (!options.thresholds_valid()) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid thresholds for a toaststore"),
-             errhint("direct_max is from 0 to %u, extent_max from direct_max to %u, chunk_bytes "
-                     "from %u to %u bytes.",
-                     toaststore::kDirectMaxLimit, toaststore::kExtentMaxLimit,
-                     toaststore::kChunkBytesMin, toaststore::kChunkBytesLimit)));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid thresholds for a toaststore"),
+         errhint("direct_max is from 0 to %u, extent_max from direct_max to %u, chunk_bytes "
+                 "from %u to %u bytes.",
+                 toaststore::kDirectMaxLimit, toaststore::kExtentMaxLimit,
+                 toaststore::kChunkBytesMin, toaststore::kChunkBytesLimit)));
   }
   toaststore::parse_compression(arguments.compression);
 }
@@ -124,9 +125,9 @@ Datum toaststore_create_store(PG_FUNCTION_ARGS) {
   List* parts = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
   RangeVar* name = makeRangeVarFromNameList(parts);
   if (name->catalogname != nullptr && strcmp(name->catalogname, get_database_name(MyDatabaseId))) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("cross-database references are not implemented: %s",
-                           NameListToString(parts))));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("cross-database references are not implemented: %s", NameListToString(parts))));
   }
   const char* quoted = quote_qualified_identifier(name->schemaname, name->relname);
   execute(psprintf("CREATE TABLE %s (id bigint, value bytea NOT NULL, %s) USING toaststore_values",
@@ -150,9 +151,8 @@ Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
       static_cast<int32>(now.direct_max), static_cast<int32>(now.extent_max),
       static_cast<int32>(now.chunk_bytes), text_to_cstring(PG_GETARG_TEXT_PP(1))};
   check_options(arguments);
-  const char* quoted =
-      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-                                 RelationGetRelationName(rel));
+  const char* quoted = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+                                                  RelationGetRelationName(rel));
   table_close(rel, NoLock);
   execute(psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS toaststore_options, ADD %s NOT VALID",
                    quoted, constraint_sql(arguments)));

@@ -40,8 +40,7 @@ bytea* fetch(StoreHandle* handle, Entry* entry, uint64_t offset, uint64_t length
   }
   auto* result = static_cast<bytea*>(palloc(length + VARHDRSZ));
   SET_VARSIZE(result, length + VARHDRSZ);
-  check(handle->store().fetch(entry, offset, length,
-                              reinterpret_cast<std::byte*>(VARDATA(result))),
+  check(handle->store().fetch(entry, offset, length, reinterpret_cast<std::byte*>(VARDATA(result))),
         handle->rel(), entry->id);
   return result;
 }
@@ -93,17 +92,17 @@ Datum toaststore_put_many(PG_FUNCTION_ARGS) {
   for (int i = 0; i < count; i++) {
     const bytea* value = DatumGetByteaPP(values[i]);
     uint64_t id = 0;
-    check(batch.add(bytes_of(value), VARSIZE_ANY_EXHDR(value), static_cast<uint64_t>(count - i),
-                    &id),
-          rel, id);
+    check(
+        batch.add(bytes_of(value), VARSIZE_ANY_EXHDR(value), static_cast<uint64_t>(count - i), &id),
+        rel, id);
     ids[i] = Int64GetDatum(static_cast<int64>(id));
   }
   check(batch.flush(), rel);
   pgstat_count_heap_insert(rel, count);
   handle.keep();
   table_close(rel, NoLock);
-  PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-                                        TYPALIGN_DOUBLE));
+  PG_RETURN_ARRAYTYPE_P(
+      construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 // get(store regclass, id bigint) -> bytea, or null where there is no such value.

@@ -5,7 +5,8 @@
 //   * Two error regimes meet in raise(): below it statuses, above it ereport.  A backend call made
 //     by a port may itself raise; the engine's frames above it are skippable.
 //   * Nothing here is alive across a call that may raise except what transaction abort releases.
-//   * A lane's lock is a heavyweight tuple lock on a block that no value has; the store's SQL face never
+//   * A lane's lock is a heavyweight tuple lock on a block that no value has; the store's SQL face
+//   never
 //     locks tuples: it may be held while waiting and doing I/O, and abort releases it.
 
 #ifndef TOASTSTORE_POSTGRES_HOST_H_
@@ -59,7 +60,9 @@ class ServerTransactions final : public Transactions {
   explicit ServerTransactions(Relation rel, Snapshot snapshot) : rel_(rel), snapshot_(snapshot) {}
 
   Xid current() override { return GetCurrentTransactionId(); }
-  FullXid current_full() override { return U64FromFullTransactionId(GetCurrentFullTransactionId()); }
+  FullXid current_full() override {
+    return U64FromFullTransactionId(GetCurrentFullTransactionId());
+  }
   uint32_t command() override {
     return command_ != InvalidCommandId ? command_ : GetCurrentCommandId(true);
   }
@@ -118,6 +121,9 @@ class StoreHandle {
   Context context_;
   Store store_;
 };
+
+// Drops what the backend remembers of a store whose file starts anew.
+void forget_store(Relation rel);
 
 // Does the relation have the access method toaststore_values?
 bool is_store(Relation rel);

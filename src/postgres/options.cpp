@@ -11,10 +11,10 @@
 #include "postgres/host.h"
 
 extern "C" {
-#include "optimizer/optimizer.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_func.h"
 #include "catalog/namespace.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 }
 
 namespace toaststore {
@@ -92,15 +92,14 @@ Compression parse_compression(const char* text) {
     errno = 0;
     const long level = strtol(colon + 1, &end, 10);
     const bool number = end != colon + 1 && *end == '\0' && errno == 0;
-    if (known.codec == Codec::kZstd && number && level >= kZstdLevelMin &&
-        level <= kZstdLevelMax) {
+    if (known.codec == Codec::kZstd && number && level >= kZstdLevelMin && level <= kZstdLevelMax) {
       return {known.codec, static_cast<int>(level)};
     }
   }
-  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                  errmsg("invalid compression \"%s\"", text),
-                  errhint("Use 'none', 'lz4', 'zstd' or 'zstd:LEVEL' with a level from %d to %d.",
-                          kZstdLevelMin, kZstdLevelMax)));
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid compression \"%s\"", text),
+           errhint("Use 'none', 'lz4', 'zstd' or 'zstd:LEVEL' with a level from %d to %d.",
+                   kZstdLevelMin, kZstdLevelMax)));
   pg_unreachable();
 }
 

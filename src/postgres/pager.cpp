@@ -43,8 +43,7 @@ Status ServerPager::read(Block block, Latch latch, PageRef* page) {
 }
 
 Status ServerPager::create(Block block, PageRef* page) {
-  const Buffer buffer =
-      ReadBufferExtended(rel_, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, nullptr);
+  const Buffer buffer = ReadBufferExtended(rel_, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, nullptr);
   *page = page_of(buffer, block, true);
   return Status::Ok();
 }

@@ -21,8 +21,7 @@ StoreCache cache_of(Relation rel) {
   if (rel->rd_amcache != nullptr) {
     StoreCache cache = *static_cast<StoreCache*>(rel->rd_amcache);
     if (RelFileNodeEquals(cache.file, rel->rd_node)) return cache;
-    pfree(rel->rd_amcache);
-    rel->rd_amcache = nullptr;
+    forget_store(rel);
   }
   check_columns(rel);
   StoreCache cache{};
@@ -48,8 +47,12 @@ void StoreHandle::keep() {
   if (rel_->rd_amcache == nullptr) {
     rel_->rd_amcache = MemoryContextAlloc(CacheMemoryContext, sizeof(StoreCache));
   }
-  new (rel_->rd_amcache)
-      StoreCache{rel_->rd_node, context_.options, hints_, pager_.known_blocks()};
+  new (rel_->rd_amcache) StoreCache{rel_->rd_node, context_.options, hints_, pager_.known_blocks()};
+}
+
+void forget_store(Relation rel) {
+  if (rel->rd_amcache != nullptr) pfree(rel->rd_amcache);
+  rel->rd_amcache = nullptr;
 }
 
 bool is_store(Relation rel) { return rel->rd_tableam == &store_routine; }
@@ -64,15 +67,14 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required) {
   if (required == ACL_NO_RIGHTS) return rel;  // the caller checks ownership
   const AclResult result = pg_class_aclcheck(relid, GetUserId(), required);
   if (result != ACLCHECK_OK) {
-    aclcheck_error(result, get_relkind_objtype(rel->rd_rel->relkind),
-                   RelationGetRelationName(rel));
+    aclcheck_error(result, get_relkind_objtype(rel->rd_rel->relkind), RelationGetRelationName(rel));
   }
   if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("row security applies to toaststore \"%s\"",
-                           RelationGetRelationName(rel)),
-                    errdetail("The functions by id cannot apply a policy."),
-                    errhint("Use SELECT, INSERT and DELETE instead.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("row security applies to toaststore \"%s\"", RelationGetRelationName(rel)),
+             errdetail("The functions by id cannot apply a policy."),
+             errhint("Use SELECT, INSERT and DELETE instead.")));
   }
   return rel;
 }

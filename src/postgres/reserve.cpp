@@ -50,10 +50,9 @@ bool allocate_in_segment(Relation rel, Block from, Block to) {
   if (result == 0) return true;
   if (saved == EOPNOTSUPP || saved == ENOSYS || saved == EINVAL) return false;
   errno = saved;
-  ereport(ERROR,
-          (errcode_for_file_access(),
-           errmsg("could not extend file \"%s\" by %u blocks: %m", file, to - from),
-           saved == ENOSPC ? errhint("Check free disk space.") : 0));
+  ereport(ERROR, (errcode_for_file_access(),
+                  errmsg("could not extend file \"%s\" by %u blocks: %m", file, to - from),
+                  saved == ENOSPC ? errhint("Check free disk space.") : 0));
 }
 
 void extend_file(Relation rel, Block from, Block to) {

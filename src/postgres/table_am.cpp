@@ -5,10 +5,10 @@
 namespace toaststore {
 
 void unsupported(Relation rel, const char* what, const char* hint) {
-  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                  errmsg("%s is not supported on toaststore \"%s\"", what,
-                         RelationGetRelationName(rel)),
-                  errhint("%s", hint)));
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+           errmsg("%s is not supported on toaststore \"%s\"", what, RelationGetRelationName(rel)),
+           errhint("%s", hint)));
   pg_unreachable();
 }
 
@@ -56,9 +56,7 @@ bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid) {
   return ItemPointerIsValid(tid);
 }
 // A value has one version.
-void tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid) {
-  (void)scan, (void)tid;
-}
+void tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid) { (void)scan, (void)tid; }
 bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot* slot, Snapshot snapshot) {
   StoreHandle handle(rel, snapshot);
   Entry entry;

@@ -21,7 +21,11 @@ void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persi
   smgrclose(storage);
 }
 
-void relation_nontransactional_truncate(Relation rel) { RelationTruncate(rel, 0); }
+// The file stays the same one, so what was remembered of it must go.
+void relation_nontransactional_truncate(Relation rel) {
+  RelationTruncate(rel, 0);
+  forget_store(rel);
+}
 
 // As heap's: every fork, flushed first, logged where the relation is.
 void relation_copy_data(Relation rel, const RelFileNode* file) {

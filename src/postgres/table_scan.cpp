@@ -27,9 +27,9 @@ struct StoreScan {
   StoreHandle handle;
   LazyValue lazy;
   LeafBatch batch;
-  int index;       // of the entry returned last
+  int index;  // of the entry returned last
   bool started;
-  bool backward;   // the direction that the batch was read in
+  bool backward;  // the direction that the batch was read in
 
   StoreScan(Relation rel, Snapshot snapshot) : handle(rel, snapshot) {}
 };
@@ -174,8 +174,7 @@ void parallelscan_reinitialize(Relation rel, ParallelTableScanDesc parallel) {
 }
 
 // ANALYZE samples blocks; those that are leaves have rows.
-bool scan_analyze_next_block(TableScanDesc base, BlockNumber block,
-                             BufferAccessStrategy strategy) {
+bool scan_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStrategy strategy) {
   (void)strategy;
   StoreScan* scan = scan_of(base);
   scan->index = -1;

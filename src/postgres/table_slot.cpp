@@ -12,8 +12,8 @@ namespace toaststore {
 namespace {
 
 // Fetches a value that a row vouches for: no visibility is asked for.
-void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offset,
-                   uint64_t length, char* out) {
+void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offset, uint64_t length,
+                   char* out) {
   if (!HaveRegisteredOrActiveSnapshot()) {
     elog(ERROR, "cannot fetch toast data without an active snapshot");
   }

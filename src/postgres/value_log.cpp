@@ -44,8 +44,8 @@ Status ServerPager::write_piece(const PieceWrite& piece, uint16_t* item) {
     buffer = ReadBuffer(rel_, piece.block);
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     PageFill fill;
-    const Status status = read_fill(reinterpret_cast<std::byte*>(buffer_page(buffer)),
-                                    piece.block, &fill);
+    const Status status =
+        read_fill(reinterpret_cast<std::byte*>(buffer_page(buffer)), piece.block, &fill);
     if (!status.ok() || fill.room(piece.kind) < piece.length) {
       UnlockReleaseBuffer(buffer);
       return Status::Corruption(piece.block, "value page has less room than was found");
