@@ -124,14 +124,17 @@ Datum toaststore_create_store(PG_FUNCTION_ARGS) {
   check_options(arguments);
   List* parts = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
   RangeVar* name = makeRangeVarFromNameList(parts);
-  if (name->catalogname != nullptr && strcmp(name->catalogname, get_database_name(MyDatabaseId))) {
+  if (name->catalogname != nullptr &&
+      strcmp(name->catalogname, get_database_name(MyDatabaseId)) != 0) {
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("cross-database references are not implemented: %s", NameListToString(parts))));
   }
   const char* quoted = quote_qualified_identifier(name->schemaname, name->relname);
-  execute(psprintf("CREATE TABLE %s (id bigint, value bytea NOT NULL, %s) USING toaststore_values",
-                   quoted, constraint_sql(arguments)));
+  execute(
+      psprintf("CREATE TABLE %s (id bigint, value pg_catalog.bytea NOT NULL, %s) "
+               "USING toaststore_values",
+               quoted, constraint_sql(arguments)));
   PG_RETURN_OID(RangeVarGetRelid(name, NoLock, false));
 }
 

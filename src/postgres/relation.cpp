@@ -80,7 +80,7 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required) {
 }
 
 void check_columns(Relation rel) {
-  const TupleDesc columns = RelationGetDescr(rel);
+  TupleDesc columns = RelationGetDescr(rel);
   if (columns->natts == 2 && TupleDescAttr(columns, 0)->atttypid == INT8OID &&
       TupleDescAttr(columns, 1)->atttypid == BYTEAOID) {
     return;
