@@ -3,7 +3,7 @@
 //
 // Invariants:
 //   * `reason` is a string literal: a status may be dropped by a longjmp without leaking.
-//   * `block` is kNoBlock, or the page that the reason speaks of.
+//   * `block` is kNoBlock, or the page that the reason speaks of; `id` is 0, or the value.
 
 #ifndef TOASTSTORE_STATUS_H_
 #define TOASTSTORE_STATUS_H_
@@ -36,16 +36,20 @@ struct [[nodiscard]] Status {
   Code code = Code::kOk;
   Block block = kNoBlock;
   const char* reason = "";
+  uint64_t id = 0;
 
   bool ok() const { return code == Code::kOk; }
   bool is(Code other) const { return code == other; }
 
   static Status Ok() { return {}; }
   static Status Error(Code code, const char* reason, Block block = kNoBlock) {
-    return {code, block, reason};
+    return {code, block, reason, 0};
   }
   static Status Corruption(Block block, const char* reason) {
-    return {Code::kCorruption, block, reason};
+    return {Code::kCorruption, block, reason, 0};
+  }
+  static Status Exists(uint64_t id, const char* reason) {
+    return {Code::kExists, kNoBlock, reason, id};
   }
 };
 

@@ -80,6 +80,7 @@ Status Appender::load_fill() {
   PageGuard page;
   Status status = page.read(context_.pager, position_, Latch::kShare);
   if (status.ok()) status = read_fill(page.data(), position_, &fill_);
+  if (status.ok()) status = check_fill(page.data(), position_, fill_);
   if (status.is(Code::kRetry)) {
     fill_.items = kMaxItems;
     return Status::Ok();
@@ -90,10 +91,11 @@ Status Appender::load_fill() {
 Status Appender::new_batch(uint64_t expected) {
   MetaGuard meta;
   TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
-  const uint64_t ids = std::max(kIdBatch, expected);
-  if (meta.body.next_id > kMaxId || kMaxId - meta.body.next_id < ids) {
+  const uint64_t last = max_id(meta.body.kind);
+  if (meta.body.next_id > last) {
     return Status::Error(Code::kNoSpace, "store has used up its ids");
   }
+  const uint64_t ids = std::min(std::max(kIdBatch, expected), last + 1 - meta.body.next_id);
   Lane& lane = meta.body.lanes[lane_];
   lane.id_start = meta.body.next_id;
   lane.id_end = lane.id_start + ids;

@@ -59,6 +59,8 @@ class Appender {
   // What the change that inserts the entries logs in the lane's journal.
   Block position() const { return begun_ ? position_ : kNoBlock; }
   uint64_t following_id() const { return next_id_; }
+  // Gives up the ids that are left of the lane's batch.
+  void forget_ids() { next_id_ = ids_end_ = 0; }
   // Value pages that pieces were written to since the last call.
   uint32_t take_pages_written();
 

@@ -16,6 +16,7 @@ Status Batch::open() {
 
 Status Batch::append(uint64_t id, const std::byte* bytes, uint64_t length) {
   if (pending_ == kPending) TOASTSTORE_TRY(flush());
+  TOASTSTORE_TRY(context_.pager.breathe());
   Transactions& transactions = context_.transactions;
   Entry* entry = &entries_[pending_];
   const Xid xid = transactions.current();  // before the first piece
@@ -31,66 +32,6 @@ Status Batch::add(const std::byte* bytes, uint64_t length, uint64_t expected, ui
   TOASTSTORE_TRY(open());
   TOASTSTORE_TRY(appender_.next_id(expected, id));
   return append(*id, bytes, length);
-}
-
-namespace {
-
-// Pushes the counter past an id chosen by the caller.  A batch of ids that a lane holds is given
-// up where it would follow or meet the id.
-Status raise_counter(Context& context, uint64_t id) {
-  MetaGuard meta;
-  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
-  bool changed = meta.body.next_id <= id;
-  for (const Lane& lane : meta.body.lanes) {
-    changed = changed || (id >= lane.id_start && id < lane.id_end);
-  }
-  if (!changed) return Status::Ok();
-  meta.body.next_id = std::max(meta.body.next_id, id + 1);
-  for (Lane& lane : meta.body.lanes) lane.id_start = lane.id_end = 0;
-  Change change(context.pager);
-  meta.stage(&change);
-  return change.commit();
-}
-
-}  // namespace
-
-// Makes sure that the id may be taken, as far as can be seen before the pieces are written.
-Status Batch::claim(uint64_t id) {
-  for (;;) {
-    Entry entry;
-    bool found;
-    TOASTSTORE_TRY(find_entry(context_, id, &entry, &found));
-    if (!found) return Status::Ok();
-    Xid holder = kNoXid;
-    switch (context_.transactions.fate(entry.stamps(), &holder)) {
-      case Fate::kAbsent:
-        return Status::Ok();
-      case Fate::kCreating:
-      case Fate::kBusy:
-        // Others may wait for this lane while we wait for them.
-        TOASTSTORE_TRY(flush());
-        appender_.close();
-        TOASTSTORE_TRY(context_.transactions.wait(holder));
-        break;
-      case Fate::kDeleted:
-        return Status::Error(Code::kExists, "id belongs to a deleted value not yet cleaned away");
-      case Fate::kLive:
-      case Fate::kUnseen:
-        return Status::Error(Code::kExists, "id is taken");
-    }
-  }
-}
-
-Status Batch::add_at(uint64_t id, const std::byte* bytes, uint64_t length) {
-  if (id < kMinId || id > kMaxId) return Status::Error(Code::kInvalid, "id is out of range");
-  for (uint16_t i = 0; i < pending_; i++) {
-    if (entries_[i].id == id) return Status::Error(Code::kExists, "id is taken");
-  }
-  TOASTSTORE_TRY(create_store_pages(context_));
-  TOASTSTORE_TRY(claim(id));
-  TOASTSTORE_TRY(open());
-  TOASTSTORE_TRY(raise_counter(context_, id));
-  return append(id, bytes, length);
 }
 
 Status Batch::flush() {
@@ -135,9 +76,11 @@ Status Batch::insert_some(uint16_t* done) {
       return ensure_dead_page(context_);
     }
     if (fate != Fate::kCreating && fate != Fate::kBusy) {
-      return Status::Error(Code::kExists, "id is taken");
+      return Status::Exists(entry.id, "The id is taken");
     }
   }
+  // Another transaction took the id since it was claimed.  The lane stays locked, for the pieces
+  // are not yet behind its logged position; a circle of such waits is found as a deadlock.
   return context_.transactions.wait(holder);
 }
 
@@ -147,11 +90,10 @@ JournalRecord put_record(const Entry& entry) {
   return {entry.id, entry.xmin, JournalAction::kPut, {}};
 }
 
-ChainTail journal_tail(const PageGuard& journal, const Appender& appender, Xid xid) {
+ChainTail journal_tail(const PageGuard& journal, const Appender& appender) {
   auto tail = journal.tail<ChainTail>();
   tail.next_id = appender.following_id();
   tail.position = appender.position();
-  note_xid(xid, &tail);
   return tail;
 }
 
@@ -163,12 +105,15 @@ Status Batch::stage_group(const LeafPlace& place, uint16_t first, uint16_t count
   TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::journal(appender_.lane()), Latch::kExclusive,
                                   count, &journal));
   JournalRecord records[kPending];
-  for (uint16_t i = 0; i < count; i++) records[i] = put_record(entries_[first + i]);
+  ChainTail tail = journal_tail(journal, appender_);
+  for (uint16_t i = 0; i < count; i++) {
+    records[i] = put_record(entries_[first + i]);
+    note_xid(records[i].xid, &tail);
+  }
   std::byte moved[kRecordSpace];
   Change change(context_.pager);
   stage_insert(place, &entries_[first], count, moved, &change);
-  stage_records(journal, journal_tail(journal, appender_, entries_[first].xmin), records, count,
-                &change);
+  stage_records(journal, tail, records, count, &change);
   return change.commit();
 }
 
@@ -179,10 +124,12 @@ Status Batch::replace_absent(const LeafPlace& place, const Entry& entry) {
                                   1, &journal));
   TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, 1, &dead));
   const JournalRecord record = put_record(entry);
+  ChainTail tail = journal_tail(journal, appender_);
+  note_xid(record.xid, &tail);
   const DeadRecord range = dead_record(place.entry);
   Change change(context_.pager);
   stage_replace(place, entry, &change);
-  stage_records(journal, journal_tail(journal, appender_, entry.xmin), &record, 1, &change);
+  stage_records(journal, tail, &record, 1, &change);
   stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
   return change.commit();
 }

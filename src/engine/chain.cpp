@@ -9,8 +9,9 @@ namespace toaststore {
 
 namespace {
 
-// Another backend may have extended a chain since its end was noted, and again and again.
-constexpr int kMaxTailHops = 1000;
+// Pages that other backends may have linked since the end of a chain was noted.  After more of
+// them asking the meta page is cheaper.
+constexpr int kMaxTailHops = 16;
 
 Block& tail_hint(Hints* hints, ChainId chain) {
   return chain.kind == PageKind::kJournal ? hints->journal_tail[chain.lane] : hints->dead_tail;
@@ -25,7 +26,8 @@ Status read_page(Context& context, ChainId chain, Block block, Latch latch, Page
   return Status::Ok();
 }
 
-// Follows the chain from the noted end to its last page.
+// Follows the chain from the noted end to its last page.  kRetry: it is too far away, or the page
+// noted has gone to another use.
 Status latch_last(Context& context, ChainId chain, Latch latch, PageGuard* page) {
   Block& hint = tail_hint(&context.hints, chain);
   for (int hop = 0; hop < kMaxTailHops; hop++) {
@@ -35,19 +37,17 @@ Status latch_last(Context& context, ChainId chain, Latch latch, PageGuard* page)
     page->release();
     hint = next;
   }
-  return Status::Corruption(hint, "chain of pages does not end");
+  return Status::Error(Code::kRetry, "chain of pages does not end", hint);
 }
 
 }  // namespace
 
 Block& chain_head(MetaBody* body, ChainId chain) {
-  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_head
-                                          : body->dead_head;
+  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_head : body->dead_head;
 }
 
 Block& chain_tail(MetaBody* body, ChainId chain) {
-  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_tail
-                                          : body->dead_tail;
+  return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_tail : body->dead_tail;
 }
 
 Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t records,
@@ -95,6 +95,7 @@ Status extend_chain(Context& context, ChainId chain) {
   TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
   Block& tail = chain_tail(&meta.body, chain);
   if (tail != (last.held() ? last.block() : kNoBlock)) {
+    tail_hint(&context.hints, chain) = tail;
     return Status::Ok();  // another backend was first
   }
   tail = pick.block;

@@ -17,10 +17,9 @@ inline constexpr int kZstdLevelMax = 19;
 size_t compress_space(size_t length);
 
 // Compresses into `out` if that saves at least a sixteenth; *stored is the compressed length, or 0
-// where the bytes are better kept as they are.  Bytes that do not compress are recognised by a
-// sample, before the whole is looked at.
-void compress(const Compression& compression, const std::byte* bytes, size_t length,
-              std::byte* out, size_t* stored);
+// where the bytes are better kept as they are.  Bytes that do not compress are recognised cheaply.
+void compress(const Compression& compression, const std::byte* bytes, size_t length, std::byte* out,
+              size_t* stored);
 
 // Restores exactly `raw` bytes.  kRetry, with the reason, where the input does not decode to that.
 Status decompress(Codec codec, const std::byte* bytes, size_t stored, std::byte* out, size_t raw);

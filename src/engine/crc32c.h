@@ -13,9 +13,7 @@ namespace toaststore {
 // The CRC of a followed by b, where `crc` is that of a; the CRC of nothing is 0.
 uint32_t crc32c_extend(uint32_t crc, const void* bytes, size_t length);
 
-inline uint32_t crc32c(const void* bytes, size_t length) {
-  return crc32c_extend(0, bytes, length);
-}
+inline uint32_t crc32c(const void* bytes, size_t length) { return crc32c_extend(0, bytes, length); }
 
 }  // namespace toaststore
 

@@ -26,6 +26,10 @@ inline constexpr Block kFirstRootBlock = 3;
 // Ids.  47 bits, so that an id maps to a tuple identifier (32-bit block, 15-bit offset).
 inline constexpr uint64_t kMinId = 1;
 inline constexpr uint64_t kMaxId = (uint64_t{1} << 47) - (uint64_t{1} << 16);
+// Behind a TOAST pointer an id has 32 bits.
+inline constexpr uint64_t max_id(StoreKind kind) {
+  return kind == StoreKind::kToast ? UINT32_MAX : kMaxId;
+}
 inline constexpr uint64_t kInfinity = UINT64_MAX;  // high key of the rightmost page of a level
 
 // --------------------------------------------------------------------------------------------
@@ -116,15 +120,20 @@ inline constexpr uint8_t kMaxTreeLevels = 9;
 //        0    1  kind           ExtentKind
 //        1    1  lane           that opened it (values)
 //        2    2  zero
-//        4    4  stored_bytes   bytes of pieces in it, recorded when sealed (values)
-//        8    4  dead_bytes     of them charged as dead (values)
-//       12    4  zero
+//        4    4  stored_bytes   bytes of pieces in it (values), if kCounted
+//        8    4  dead_bytes     of them charged as dead (values), if kCounted
+//       12    4  flags          kCounted: stored_bytes and dead_bytes are exact (values)
 //       16    8  writer         full xid of the last writer that may have pieces without an entry
-//                               in it (values); pages: lower half of the bitmap
-//       24    4  zero           pages: see below
+//                               in it (values)
+//       24    4  zero
 //       28    4  check          CRC-32C of the 28 bytes before
 //
 // For extents of single pages bytes 8..23 are a bitmap of the pages in use.
+//
+// Pieces without an entry are dead only when no transaction that could have written them runs any
+// more: the extent lies in no lane's open run, and every running transaction began after `writer`.
+// A writer is stamped when it opens an extent and when it leaves one.  If that (sub)transaction
+// committed, all it had in the extent has its entry.
 enum class ExtentKind : uint8_t { kFree = 0, kPages = 1, kValues = 2 };
 
 struct MapEntry {
@@ -135,7 +144,7 @@ struct MapEntry {
   union {
     struct {
       uint32_t dead_bytes;
-      uint32_t zero2;
+      uint32_t flags;
       FullXid writer;
     } values;
     struct {
@@ -146,6 +155,8 @@ struct MapEntry {
   uint32_t check;
 };
 static_assert(sizeof(MapEntry) == 32 && offsetof(MapEntry, check) == 28);
+
+inline constexpr uint32_t kCounted = 1;
 
 inline constexpr uint32_t kExtentsPerMapPage = kRecordSpace / sizeof(MapEntry);
 static_assert(kExtentsPerMapPage == 254);
@@ -193,10 +204,11 @@ static_assert(sizeof(DeadRecord) == 32);
 
 // Tail of chain pages.  On the last page of a lane's journal, next_id and position are the lane's
 // own: they are logged in the same change as the entry they follow from, so neither can fall
-// behind a live value in a crash.
+// behind a live value in a crash.  On a page of the dead list next_id is how many chunks of the
+// first record not consumed are charged already: a large value is consumed in steps.
 //
 //        3    1  lane
-//        8    8  next_id        journal: the next id of the lane's batch
+//        8    8  next_id        journal: the next id of the lane's batch; dead list: chunks done
 //       16    4  position       journal: block of the lane's last page with a committed piece, or 0
 //       20    4  min_xid        journal: the oldest transaction in the page, or 0
 //       24    4  next           next page of the chain, or 0
@@ -259,7 +271,9 @@ inline constexpr uint8_t kLanes = 16;
 //       40    4  page_extent    extent that single pages are taken from
 //       44    4  dead_head      first page of the list of dead ranges, or 0
 //       48    4  dead_tail
-//       52    4  zero
+//       52    1  codec          of new values; inside the server the catalog's word counts
+//       53    1  level          its level, 0 for the default
+//       54    2  zero
 //       56  128  zero           for the position and statistics of checkpoints
 //      184  640  lanes          16 of 40 bytes
 //      824  176  zero
@@ -278,7 +292,9 @@ struct MetaBody {
   uint32_t page_extent;
   Block dead_head;
   Block dead_tail;
-  uint32_t zero1;
+  Codec codec;
+  uint8_t level;
+  uint16_t zero1;
   uint64_t zero2[16];
   Lane lanes[kLanes];
   uint64_t zero3[22];

@@ -17,9 +17,8 @@ Status check_body(const MetaBody& body) {
   options.direct_max = body.direct_max;
   options.extent_max = body.extent_max;
   options.chunk_bytes = body.chunk_bytes;
-  if (!options.thresholds_valid() || body.root <= kMetaBlock ||
-      body.root_level >= kMaxTreeLevels || body.map_pages == 0 ||
-      (body.kind != StoreKind::kById && body.kind != StoreKind::kToast)) {
+  if (!options.thresholds_valid() || body.root <= kMetaBlock || body.root_level >= kMaxTreeLevels ||
+      body.map_pages == 0 || (body.kind != StoreKind::kById && body.kind != StoreKind::kToast)) {
     return Status::Corruption(kMetaBlock, "meta page holds impossible values");
   }
   return Status::Ok();
@@ -72,12 +71,50 @@ void MetaGuard::stage(Change* change) {
   change->put(page, kTailOffset, tail_);
 }
 
-Status read_meta(Context& context, MetaBody* body) {
+namespace {
+
+Status copy_meta(Context& context, MetaBody* body) {
   MetaGuard meta;
   TOASTSTORE_TRY(meta.open(context, Latch::kShare));
   *body = meta.body;
   adopt(context, *body);
   return Status::Ok();
+}
+
+Status block_is_blank(Context& context, Block block, bool* blank) {
+  PageGuard page;
+  const Status status = page.read(context.pager, block, Latch::kShare);
+  *blank = status.is(Code::kRetry) || (status.ok() && is_zero_page(page.data()));
+  return status.is(Code::kRetry) ? Status::Ok() : status;
+}
+
+}  // namespace
+
+// The first pages are made in one change: where the map is there, a blank meta page is damage, and
+// taking the store for an empty one would write over it.
+Status read_meta(Context& context, MetaBody* body) {
+  Status status = copy_meta(context, body);
+  if (!status.is(Code::kNotFound)) return status;
+  bool blank;
+  TOASTSTORE_TRY(block_is_blank(context, kFirstMapBlock, &blank));
+  if (blank) return status;
+  status = copy_meta(context, body);  // it may have been made meanwhile
+  if (!status.is(Code::kNotFound)) return status;
+  return Status::Corruption(kMetaBlock, "meta page is blank in a store that is not empty");
+}
+
+Status store_compression(Context& context) {
+  MetaBody seen;
+  const Status status = read_meta(context, &seen);
+  if (status.is(Code::kNotFound)) return Status::Ok();  // the first put will note it
+  TOASTSTORE_TRY(status);
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  meta.body.codec = context.options.compression.codec;
+  meta.body.level = static_cast<uint8_t>(context.options.compression.level);
+  Change change(context.pager);
+  meta.stage(&change);
+  return change.commit();
 }
 
 Status load_hints(Context& context) {
@@ -96,6 +133,8 @@ MetaBody first_body(const Options& options) {
   body.direct_max = options.direct_max;
   body.extent_max = options.extent_max;
   body.chunk_bytes = options.chunk_bytes;
+  body.codec = options.compression.codec;
+  body.level = static_cast<uint8_t>(options.compression.level);
   body.root = kFirstRootBlock;
   body.next_id = kMinId;
   body.map_pages = 1;

@@ -30,6 +30,9 @@ Status read_meta(Context& context, MetaBody* body);
 // Makes sure that the hints are loaded.  kNotFound where the store has no meta page yet.
 Status load_hints(Context& context);
 
+// Notes how new values are compressed, for hosts without a catalog.
+Status store_compression(Context& context);
+
 // Makes an empty store (block 0, meta, first map page, root leaf) unless there is one already.
 Status create_store_pages(Context& context);
 

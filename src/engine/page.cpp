@@ -52,15 +52,10 @@ Status check_page(const std::byte* page, Block block, PageKind kind) {
     if (header.size_version == kSizeVersion && header.special == kPageBytes) {
       return Status::Error(Code::kRetry, "page is a value page", block);
     }
-    if (!known_kind(start.kind)) {
-      return Status::Corruption(block, is_zero_page(page) ? "page was never initialised"
-                                                          : "page is of an unknown kind");
+    if (is_zero_page(page)) {  // a reader with an old pointer may meet one about to be made
+      return Status::Error(Code::kRetry, "page was never initialised", block);
     }
-  }
-  if (start.version != kPageVersion) {
-    return start.version > kPageVersion && known_kind(start.kind)
-               ? Status::Error(Code::kCorruption, "page has an unknown format version", block)
-               : Status::Corruption(block, "page has no valid format version");
+    if (!known_kind(start.kind)) return Status::Corruption(block, "page is of an unknown kind");
   }
   const auto tail = tail_of<PlainTail>(page);
   const auto actual = static_cast<PageKind>(start.kind);
@@ -71,6 +66,10 @@ Status check_page(const std::byte* page, Block block, PageKind kind) {
     }
   } else if (crc32c(&tail, offsetof(PlainTail, check)) != tail.check) {
     return Status::Corruption(block, "page tail does not match its check");
+  }
+  // The check is any version's: a number that is proven is a number that somebody wrote.
+  if (start.version != kPageVersion) {
+    return Status::Error(Code::kNewerFormat, "page was written by a newer version", block);
   }
   if (start.block != block) return Status::Corruption(block, "page belongs to another block");
   if (header.size_version != kSizeVersion || header.upper != kTailOffset ||

@@ -131,9 +131,7 @@ inline T new_tail(PageKind kind, Block block, uint8_t level = 0) {
 }
 
 // The kind a page claims; 0 for a page never initialised.
-inline uint16_t claimed_kind(const std::byte* page) {
-  return load<uint16_t>(page, kTailOffset);
-}
+inline uint16_t claimed_kind(const std::byte* page) { return load<uint16_t>(page, kTailOffset); }
 
 bool is_zero_page(const std::byte* page);
 

@@ -20,7 +20,7 @@ struct MapPage {
   Extent first() const { return index * kExtentsPerMapPage; }
   MapEntry& of(Extent extent) { return entries[extent - first()]; }
 
-  // Latches and proves every entry.
+  // Latches and proves every entry; nothing stays latched where that fails.
   Status open(Context& context, uint32_t map_page) {
     index = map_page;
     const Block block = map_block(map_page);
@@ -30,6 +30,7 @@ struct MapPage {
     std::memcpy(static_cast<void*>(entries), guard.data() + kPageHeaderBytes, sizeof(entries));
     for (const MapEntry& entry : entries) {
       if (!record_sound(entry)) {
+        guard.release();
         return Status::Corruption(block, "map entry does not match its check");
       }
     }
@@ -65,12 +66,13 @@ Status grow_map(Context& context, uint32_t map_page) {
   }
   const Block block = map_block(map_page);
   TOASTSTORE_TRY(context.pager.reserve(block + 1, block + 1));
-  PageGuard page;
-  TOASTSTORE_TRY(page.create(context.pager, block));
   MetaGuard meta;
   TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
   if (meta.body.map_pages != map_page) return Status::Ok();  // another backend was first
   meta.body.map_pages = map_page + 1;
+  // Not before: what another backend made of the block matters.
+  PageGuard page;
+  TOASTSTORE_TRY(page.create(context.pager, block));
 
   MapEntry entries[kExtentsPerMapPage];
   fresh_map_entries(entries);
@@ -161,8 +163,12 @@ Status refill_pages(Context& context) {
   MetaBody seen;
   TOASTSTORE_TRY(read_meta(context, &seen));
   if (seen.page_extent != full) return Status::Ok();  // another backend was first
-  for (uint32_t index = 0;; index++) {
-    if (index == seen.map_pages) {
+  // From where the last extent was found, round to it again, and only then a new map page.
+  const uint32_t start = map_page_of(full);
+  for (uint32_t step = 0;; step++) {
+    uint32_t index = (start + step) % seen.map_pages;
+    if (step == seen.map_pages) {
+      index = step;
       TOASTSTORE_TRY(grow_map(context, index));
       TOASTSTORE_TRY(read_meta(context, &seen));
     }
@@ -173,8 +179,8 @@ Status refill_pages(Context& context) {
     for (uint32_t i = 0; i < kExtentsPerMapPage && !found; i++) {
       uint32_t page;
       chosen = map.first() + i;
-      found = map.entries[i].kind == ExtentKind::kFree ||
-              has_free_page(map.entries[i], chosen, &page);
+      found =
+          map.entries[i].kind == ExtentKind::kFree || has_free_page(map.entries[i], chosen, &page);
     }
     if (!found) continue;
     MetaGuard meta;
@@ -284,7 +290,8 @@ Status extend_run(Context& context, const RunRequest& request, MapPage* map, Run
   const Extent next = extent_of(request.old.end - 1) + 1;
   if (map_page_of(first) != map_page_of(next)) return Status::Ok();
   TOASTSTORE_TRY(map->open(context, map_page_of(first)));
-  const Window window = free_window(map, next, std::max(request.extend_blocks, request.want_blocks));
+  const Window window =
+      free_window(map, next, std::max(request.extend_blocks, request.want_blocks));
   if (window.blocks < request.extend_blocks) {
     map->guard.release();
     return Status::Ok();
@@ -297,69 +304,85 @@ Status extend_run(Context& context, const RunRequest& request, MapPage* map, Run
   return commit_run(context, request, *run, map, first, window.to, nullptr);
 }
 
+// The map page of the run that is left, where that is another than the one searched.
+class OldMap {
+ public:
+  explicit OldMap(Memory& memory) : scratch_(memory) {}
+  OldMap(const OldMap&) = delete;
+  OldMap& operator=(const OldMap&) = delete;
+  ~OldMap() {
+    if (page_ != nullptr) page_->guard.release();
+  }
+  Status open(Context& context, uint32_t index) {
+    TOASTSTORE_TRY(scratch_.allocate(sizeof(MapPage)));
+    page_ = new (scratch_.as()) MapPage();
+    return page_->open(context, index);
+  }
+  MapPage* get() { return page_; }
+
+ private:
+  Scratch scratch_;
+  MapPage* page_ = nullptr;
+};
+
+// Opens a run in one map page.  kNotFound: it has no window that is large enough.
+Status open_run_in(Context& context, const RunRequest& request, uint32_t index, Run* run) {
+  const bool leaves_old = request.old.start != request.old.end;
+  const uint32_t old_index = leaves_old ? map_page_of(extent_of(request.old.start)) : index;
+  // Map pages are latched in ascending order.
+  OldMap old_map(context.memory);
+  MapPage map;
+  if (old_index < index) TOASTSTORE_TRY(old_map.open(context, old_index));
+  TOASTSTORE_TRY(map.open(context, index));
+  Window window;
+  if (!find_window(&map, request.fresh_blocks, request.want_blocks, &window)) {
+    return Status::Error(Code::kNotFound, "no free extents");
+  }
+  if (old_index > index) TOASTSTORE_TRY(old_map.open(context, old_index));
+  open_extents(&map, window.from, window.to, request);
+  run->start = extent_start(window.from);
+  run->end = extent_end(window.to - 1);
+  Extent from = window.from;
+  Extent to = window.to;
+  if (leaves_old) {
+    const Extent old_from = extent_of(request.old.start);
+    const Extent old_to = extent_of(request.old.end - 1) + 1;
+    const bool same = old_map.get() == nullptr;
+    TOASTSTORE_TRY(stamp_extents(same ? &map : old_map.get(), old_from, old_to, request));
+    if (same) {
+      from = std::min(from, old_from);
+      to = std::max(to, old_to);
+    }
+  }
+  return commit_run(context, request, *run, &map, from, to, old_map.get());
+}
+
 // Opens a run elsewhere: the lowest window that is large enough.
-Status open_run(Context& context, const RunRequest& request, MapPage* map, Run* run) {
+Status open_run(Context& context, const RunRequest& request, Run* run) {
   MetaBody meta;
   TOASTSTORE_TRY(read_meta(context, &meta));
-  const bool leaves_old = request.old.start != request.old.end;
   for (uint32_t index = meta.map_hint;; index++) {
     if (index == meta.map_pages) {
       TOASTSTORE_TRY(grow_map(context, index));
       TOASTSTORE_TRY(read_meta(context, &meta));
     }
-    // Map pages are latched in ascending order.
-    Scratch scratch(context.memory);
-    MapPage* old_map = nullptr;
-    const uint32_t old_index = leaves_old ? map_page_of(extent_of(request.old.start)) : index;
-    if (old_index < index) {
-      TOASTSTORE_TRY(scratch.allocate(sizeof(MapPage)));
-      old_map = new (scratch.as()) MapPage();
-      TOASTSTORE_TRY(old_map->open(context, old_index));
-    }
-    Status status = map->open(context, index);
-    Window window;
-    const bool found =
-        status.ok() && find_window(map, request.fresh_blocks, request.want_blocks, &window);
-    if (found && old_index > index) {
-      status = scratch.allocate(sizeof(MapPage));
-      if (status.ok()) {
-        old_map = new (scratch.as()) MapPage();
-        status = old_map->open(context, old_index);
-      }
-    }
-    if (found && status.ok()) {
-      Extent from = window.from;
-      Extent to = window.to;
-      open_extents(map, from, to, request);
-      run->start = extent_start(window.from);
-      run->end = extent_end(window.to - 1);
-      if (leaves_old) {
-        const Extent old_from = extent_of(request.old.start);
-        const Extent old_to = extent_of(request.old.end - 1) + 1;
-        status = stamp_extents(old_map != nullptr ? old_map : map, old_from, old_to, request);
-        if (old_map == nullptr) {
-          from = std::min(from, old_from);
-          to = std::max(to, old_to);
-        }
-      }
-      if (status.ok()) status = commit_run(context, request, *run, map, from, to, old_map);
-    }
-    map->guard.release();
-    if (old_map != nullptr) old_map->guard.release();
-    if (found || !status.ok()) return status;
+    const Status status = open_run_in(context, request, index, run);
+    if (!status.is(Code::kNotFound)) return status;
   }
 }
 
 }  // namespace
 
 Status take_run(Context& context, const RunRequest& request, Run* run) {
-  MapPage map;
+  Run taken;
+  bool extended = false;
   if (request.old.start != request.old.end) {
-    bool extended;
-    TOASTSTORE_TRY(extend_run(context, request, &map, run, &extended));
-    if (extended) return Status::Ok();
+    MapPage map;
+    TOASTSTORE_TRY(extend_run(context, request, &map, &taken, &extended));
   }
-  return open_run(context, request, &map, run);
+  if (!extended) TOASTSTORE_TRY(open_run(context, request, &taken));
+  *run = taken;  // only now: a run that is not logged is nobody's
+  return Status::Ok();
 }
 
 }  // namespace toaststore

@@ -102,6 +102,7 @@ Status Store::erase(uint64_t id) {
       case Fate::kAbsent:
       case Fate::kCreating:
       case Fate::kUnseen:
+      case Fate::kOwnDeleted:
         return Status::Error(Code::kNotFound, "no such value");
     }
   }

@@ -59,6 +59,9 @@ class Batch {
   // value that an older snapshot may still see; kInvalid where it is no id.
   Status add_at(uint64_t id, const std::byte* bytes, uint64_t length);
 
+  // Ids up to `id` are about to be added: the counter is pushed past them at once.
+  Status expect_ids(uint64_t id);
+
   Status flush();
 
  private:
@@ -66,6 +69,7 @@ class Batch {
 
   Status open();
   Status claim(uint64_t id);
+  Status take_from_batches(uint64_t id);
   Status append(uint64_t id, const std::byte* bytes, uint64_t length);
   Status insert_some(uint16_t* done);
   Status stage_group(const LeafPlace& place, uint16_t first, uint16_t count);

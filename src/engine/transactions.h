@@ -27,12 +27,13 @@ struct Stamps {
 // What a writer may do with an entry that is already there, judged by the state of transactions
 // now, not by a snapshot.
 enum class Fate : uint8_t {
-  kAbsent,    // its creator aborted: the place may be taken
-  kLive,      // created by a finished or the own transaction, not deleted
-  kCreating,  // its creator is another transaction, not finished yet
-  kBusy,      // its deleter is another transaction, not finished yet
-  kDeleted,   // deleted by a committed or the own transaction
-  kUnseen,    // live, but created after the caller's command or snapshot began
+  kAbsent,      // its creator aborted: the place may be taken
+  kLive,        // created by a finished or the own transaction, not deleted
+  kCreating,    // its creator is another transaction, not finished yet
+  kBusy,        // its deleter is another transaction, not finished yet
+  kDeleted,     // deleted by another transaction, which committed
+  kOwnDeleted,  // deleted by the caller's own transaction
+  kUnseen,      // live, but created after the caller's command or snapshot began
 };
 
 class Transactions {

@@ -27,6 +27,7 @@ namespace toaststore {
 // Where an id is, or would be, in a leaf.
 struct LeafPlace {
   PageGuard leaf;
+  uint64_t unfinished = kInfinity;  // for writers: as descend()'s
   uint16_t index = 0;
   bool found = false;
   Entry entry{};  // when found
@@ -68,8 +69,10 @@ Status read_backward(Context& context, uint64_t from, LeafBatch* batch);
 
 // -- For the parts of the tree only ---------------------------------------------------------
 
-// Latches the page of `level` whose range holds `key`.
-Status descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page);
+// Latches the page of `level` whose range holds `key`.  A writer asks for `unfinished`: the low key
+// of a page of that level on the way whose split is not finished, or kInfinity.
+Status descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page,
+               uint64_t* unfinished = nullptr);
 // Index of the first record whose key is >= `key`, with both neighbours proven.
 Status lower_bound(const PageGuard& leaf, uint64_t key, uint16_t* index);
 // The child whose range holds `key`, and its index.

@@ -8,9 +8,10 @@ Status find_room(Context& context, uint64_t id, uint16_t room, LeafPlace* place)
   for (;;) {
     TOASTSTORE_TRY(find_place(context, id, Latch::kExclusive, place));
     const auto tail = place->leaf.tail<TreeTail>();
-    if ((tail.flags & kSplitIncomplete) != 0) {
+    const bool marked = (tail.flags & kSplitIncomplete) != 0;
+    if (marked || place->unfinished != kInfinity) {
       place->leaf.release();
-      TOASTSTORE_TRY(finish_split(context, tail.low, 0));
+      TOASTSTORE_TRY(finish_split(context, marked ? tail.low : place->unfinished, 0));
     } else if (tail.count + room > kLeafCapacity) {
       place->leaf.release();
       TOASTSTORE_TRY(split_page(context, id, 0, room));

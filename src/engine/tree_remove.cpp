@@ -1,5 +1,7 @@
 // Absorbing empty pages into their neighbours.
 
+#include <initializer_list>
+
 #include "engine/meta.h"
 #include "engine/space_map.h"
 #include "engine/tree.h"
@@ -19,12 +21,13 @@ uint16_t capacity(uint8_t level) { return level == 0 ? kLeafCapacity : kInnerCap
 
 size_t record_bytes(uint8_t level) { return level == 0 ? sizeof(Entry) : sizeof(Child); }
 
-bool spent(const TreeTail& tail) {
-  return tail.count == (tail.start.level == 0 ? 0 : 1);
-}
+bool spent(const TreeTail& tail) { return tail.count == (tail.start.level == 0 ? 0 : 1); }
 
-// The child that holds `key` with a neighbour: the right one if it has one.
-Status find_pair(Context& context, uint64_t key, uint8_t level, Pair* pair) {
+// Which neighbour goes with the child that holds a key.
+enum class Side : uint8_t { kLeft, kRight };
+
+// The child that holds `key` with its neighbour under the same parent.
+Status find_pair(Context& context, uint64_t key, uint8_t level, Side side, Pair* pair) {
   PageGuard parent;
   const auto above = static_cast<uint8_t>(level + 1);
   MetaBody meta;
@@ -35,8 +38,8 @@ Status find_pair(Context& context, uint64_t key, uint8_t level, Pair* pair) {
   Child child;
   TOASTSTORE_TRY(child_for(parent, key, &index, &child));
   const uint16_t count = parent.tail<TreeTail>().count;
-  if (count < 2) return Status::Ok();
-  if (index + 1 == count) index--;
+  if (side == Side::kLeft ? index == 0 : index + 1 == count) return Status::Ok();
+  if (side == Side::kLeft) index--;
   pair->left = record_at<Child>(parent.data(), index);
   pair->right = record_at<Child>(parent.data(), index + 1u);
   if (!record_sound(pair->left) || !record_sound(pair->right)) {
@@ -59,8 +62,8 @@ Status latch_child(Context& context, const Child& child, uint8_t level, PageGuar
   return Status::Ok();
 }
 
-bool can_absorb(const TreeTail& left, const TreeTail& right, Block right_block) {
-  return left.right == right_block && right.right != kNoBlock && (spent(left) || spent(right)) &&
+bool can_absorb(const TreeTail& left, const TreeTail& right) {
+  return right.right != kNoBlock && (spent(left) || spent(right)) &&
          ((left.flags | right.flags) & kSplitIncomplete) == 0 &&
          left.count + right.count <= capacity(left.start.level);
 }
@@ -101,13 +104,15 @@ Status commit_absorb(Context& context, const PageGuard& parent, uint16_t index,
 }
 
 // *parent_spent: the parent has one child left now.
-Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* parent_spent) {
+Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* absorbed,
+                   bool* parent_spent) {
   PageGuard left, right, parent, map;
   bool same;
   TOASTSTORE_TRY(latch_child(context, pair.left, level, &left, &same));
-  if (!same) return Status::Ok();
+  // The link proves that `right` still lies right of `left`, as the latch order wants it.
+  if (!same || left.tail<TreeTail>().right != pair.right.child) return Status::Ok();
   TOASTSTORE_TRY(latch_child(context, pair.right, level, &right, &same));
-  if (!same || !can_absorb(left.tail<TreeTail>(), right.tail<TreeTail>(), right.block())) {
+  if (!same || !can_absorb(left.tail<TreeTail>(), right.tail<TreeTail>())) {
     return Status::Ok();
   }
   const auto above = static_cast<uint8_t>(level + 1);
@@ -122,6 +127,7 @@ Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* pare
   }
   TOASTSTORE_TRY(latch_map_of(context, right.block(), &map));
   TOASTSTORE_TRY(commit_absorb(context, parent, index, left, right, map));
+  *absorbed = true;
   *parent_spent = parent.tail<TreeTail>().count == 1;
   return Status::Ok();
 }
@@ -130,10 +136,17 @@ Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* pare
 
 Status absorb_empty(Context& context, uint64_t id) {
   for (uint8_t level = 0; level + 1 < kMaxTreeLevels; level++) {
-    Pair pair;
-    TOASTSTORE_TRY(find_pair(context, id, level, &pair));
+    bool absorbed = false;
     bool parent_spent = false;
-    if (pair.found) TOASTSTORE_TRY(absorb_pair(context, pair, level, &parent_spent));
+    // Into the left neighbour first: of an empty page there is nothing to copy.
+    for (const Side side : {Side::kLeft, Side::kRight}) {
+      Pair pair;
+      TOASTSTORE_TRY(find_pair(context, id, level, side, &pair));
+      if (pair.found) {
+        TOASTSTORE_TRY(absorb_pair(context, pair, level, &absorbed, &parent_spent));
+      }
+      if (absorbed) break;
+    }
     if (!parent_spent) break;
   }
   return Status::Ok();

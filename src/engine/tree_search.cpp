@@ -29,8 +29,7 @@ Status check_tree_page(const PageGuard& page) {
 }
 
 // Reads a tree page of a level, sound in itself.  kRetry where it is anything else by now.
-Status read_tree_page(Context& context, Block block, uint8_t level, Latch latch,
-                      PageGuard* page) {
+Status read_tree_page(Context& context, Block block, uint8_t level, Latch latch, PageGuard* page) {
   const PageKind kind = level == 0 ? PageKind::kLeaf : PageKind::kInner;
   TOASTSTORE_TRY(page->read(context.pager, block, latch, kind));
   TOASTSTORE_TRY(check_tree_page(*page));
@@ -42,10 +41,12 @@ Status read_tree_page(Context& context, Block block, uint8_t level, Latch latch,
 }
 
 // From a page of the level, moves right to the one that holds the key.
-Status move_right(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page) {
+Status move_right(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page,
+                  uint64_t* unfinished) {
   for (int moves = 0; moves < kMaxMovesRight; moves++) {
     const auto tail = page->tail<TreeTail>();
     if (holds(tail, key)) return Status::Ok();
+    if ((tail.flags & kSplitIncomplete) != 0) *unfinished = tail.low;
     const Block here = page->block();
     page->release();
     if (key < tail.low) return Status::Error(Code::kRetry, "key is left of the page", here);
@@ -57,7 +58,8 @@ Status move_right(Context& context, uint64_t key, uint8_t level, Latch latch, Pa
   return Status::Corruption(page->block(), "right links do not end");
 }
 
-Status try_descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page) {
+Status try_descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page,
+                   uint64_t* unfinished) {
   TOASTSTORE_TRY(load_hints(context));
   Block block = context.hints.root;
   uint8_t at = context.hints.root_level;
@@ -65,7 +67,8 @@ Status try_descend(Context& context, uint64_t key, uint8_t level, Latch latch, P
   for (;; at--) {
     const Latch wanted = at == level ? latch : Latch::kShare;
     TOASTSTORE_TRY(read_tree_page(context, block, at, wanted, page));
-    TOASTSTORE_TRY(move_right(context, key, at, wanted, page));
+    *unfinished = kInfinity;
+    TOASTSTORE_TRY(move_right(context, key, at, wanted, page, unfinished));
     if (at == level) return Status::Ok();
     uint16_t index;
     Child child;
@@ -77,11 +80,14 @@ Status try_descend(Context& context, uint64_t key, uint8_t level, Latch latch, P
 
 }  // namespace
 
-Status descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page) {
+Status descend(Context& context, uint64_t key, uint8_t level, Latch latch, PageGuard* page,
+               uint64_t* unfinished) {
   assert(key < kInfinity);
   Status status;
+  uint64_t ignored = kInfinity;
+  if (unfinished == nullptr) unfinished = &ignored;
   for (int attempt = 0; attempt < kMaxRestarts; attempt++) {
-    status = try_descend(context, key, level, latch, page);
+    status = try_descend(context, key, level, latch, page, unfinished);
     if (!status.is(Code::kRetry)) return status;
     page->release();
     context.hints.known = false;
@@ -143,7 +149,7 @@ Status child_for(const PageGuard& inner, uint64_t key, uint16_t* index, Child* c
 }
 
 Status find_place(Context& context, uint64_t id, Latch latch, LeafPlace* place) {
-  TOASTSTORE_TRY(descend(context, id, 0, latch, &place->leaf));
+  TOASTSTORE_TRY(descend(context, id, 0, latch, &place->leaf, &place->unfinished));
   TOASTSTORE_TRY(lower_bound(place->leaf, id, &place->index));
   place->found = false;
   if (place->index < place->leaf.tail<TreeTail>().count) {

@@ -139,8 +139,13 @@ Status link_right(Context& context, const PageGuard& left, uint64_t* full_parent
   const auto tail = left.tail<TreeTail>();
   const auto level = static_cast<uint8_t>(tail.start.level + 1);
   PageGuard parent;
-  TOASTSTORE_TRY(descend(context, tail.high, level, Latch::kExclusive, &parent));
+  uint64_t unfinished;
+  TOASTSTORE_TRY(descend(context, tail.high, level, Latch::kExclusive, &parent, &unfinished));
   auto parent_tail = parent.tail<TreeTail>();
+  if (unfinished != kInfinity) {
+    *full_parent_key = unfinished;
+    return Status::Error(Code::kRetry, "a split on the way to the parent is not finished");
+  }
   if ((parent_tail.flags & kSplitIncomplete) != 0 || parent_tail.count == kInnerCapacity) {
     *full_parent_key = tail.high;
     return Status::Error(Code::kRetry, "parent has no room");
@@ -168,8 +173,8 @@ Status link_right(Context& context, const PageGuard& left, uint64_t* full_parent
 
 // What stands in the way of finishing a split.
 struct Obstacle {
-  bool root_unsplit = false;           // the root's own split must be finished first
-  uint64_t full_parent_key = kInfinity;  // the parent must be split first
+  bool root_unsplit = false;             // the root's own split must be finished first
+  uint64_t full_parent_key = kInfinity;  // the page above must be split, or its split finished
 };
 
 // One attempt to finish the split of the page that holds `key`.

@@ -39,6 +39,8 @@ uint32_t item_pointer(uint32_t offset, uint32_t length) {
                  : offset << 17 | kItemNormal << 15 | length;
 }
 
+uint32_t item_offset(uint32_t pointer) { return (kLittle ? pointer : pointer >> 17) & 0x7fff; }
+
 uint32_t length_word(uint32_t bytes) { return kLittle ? (bytes + 4) << 2 : bytes + 4; }
 
 template <typename T>
@@ -52,13 +54,24 @@ std::byte* store(std::byte* place, T value) {
 Status read_fill(const std::byte* page, Block block, PageFill* fill) {
   const auto header = load<PageHeader>(page, 0);
   if (header.size_version != kSizeVersion || header.special != kPageBytes ||
-      header.lower < kPageHeaderBytes || header.lower > header.upper ||
-      header.upper > kPageBytes || header.lower % kItemBytes != 0 || header.upper % 8 != 0) {
+      header.lower < kPageHeaderBytes || header.lower > header.upper || header.upper > kPageBytes ||
+      header.lower % kItemBytes != 0 || header.upper % 8 != 0) {
     return Status::Error(Code::kRetry, "page is not a value page", block);
   }
   fill->free = static_cast<uint16_t>(header.upper - header.lower);
   fill->items = static_cast<uint16_t>((header.lower - kPageHeaderBytes) / kItemBytes);
   return Status::Ok();
+}
+
+Status check_fill(const std::byte* page, Block block, const PageFill& fill) {
+  uint32_t lowest = kPageBytes;
+  if (fill.items > 0) {
+    const auto last = load<uint32_t>(page, kPageHeaderBytes + (fill.items - 1u) * kItemBytes);
+    lowest = item_offset(last);
+  }
+  const auto header = load<PageHeader>(page, 0);
+  if (header.upper == lowest) return Status::Ok();
+  return Status::Error(Code::kRetry, "free space of a value page is not below its pieces", block);
 }
 
 void init_value_page(std::byte* page) {
@@ -106,9 +119,8 @@ Status find_piece(const std::byte* page, Block block, const PieceKey& key,
   if (key.item == 0 || key.item > fill.items) {
     return Status::Error(Code::kRetry, "piece is missing from its page", block);
   }
-  const auto pointer =
-      load<uint32_t>(page, kPageHeaderBytes + (key.item - size_t{1}) * kItemBytes);
-  const uint32_t offset = (kLittle ? pointer : pointer >> 17) & 0x7fff;
+  const auto pointer = load<uint32_t>(page, kPageHeaderBytes + (key.item - size_t{1}) * kItemBytes);
+  const uint32_t offset = item_offset(pointer);
   const uint32_t length = piece_overhead(key.kind) + uint32_t{key.length};
   if (pointer != item_pointer(offset, length) || offset + length > kPageBytes ||
       offset < kPageHeaderBytes + fill.items * uint32_t{kItemBytes} || offset % 8 != 0) {

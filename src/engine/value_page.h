@@ -72,6 +72,9 @@ struct PageFill {
 
 // Checks that a page is a value page with a sound header; kRetry where it is something else.
 Status read_fill(const std::byte* page, Block block, PageFill* fill);
+// Before a piece is appended: the free space must begin right below the last piece, or a damaged
+// header would have it overwrite others.  kRetry where it does not.
+Status check_fill(const std::byte* page, Block block, const PageFill& fill);
 
 // A piece in place: what the host logs.
 struct PlacedPiece {
@@ -93,8 +96,7 @@ struct PieceKey {
   uint16_t item;
   uint16_t length;
 };
-Status find_piece(const std::byte* page, Block block, const PieceKey& key,
-                  const std::byte** bytes);
+Status find_piece(const std::byte* page, Block block, const PieceKey& key, const std::byte** bytes);
 
 }  // namespace toaststore
 

@@ -56,8 +56,8 @@ Status read_coded(Context& context, const CodedRun& coded, uint32_t offset, uint
     TOASTSTORE_TRY(raw.allocate(coded.raw_bytes));
     target = raw.as();
   }
-  Status status = decompress(coded.codec, stored.as(), coded.run.stored_bytes, target,
-                             coded.raw_bytes);
+  Status status =
+      decompress(coded.codec, stored.as(), coded.run.stored_bytes, target, coded.raw_bytes);
   status.block = coded.run.block;
   TOASTSTORE_TRY(status);
   if (!whole) std::memcpy(out, target + offset, length);
@@ -100,8 +100,7 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
       }
       const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
       TOASTSTORE_TRY(context.pager.breathe());
-      TOASTSTORE_TRY(
-          read_coded(context, coded, from, to - from, out + (start + from - offset)));
+      TOASTSTORE_TRY(read_coded(context, coded, from, to - from, out + (start + from - offset)));
     }
   }
   return Status::Ok();
@@ -135,10 +134,9 @@ Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t l
   uint32_t piece = offset < run.first_bytes ? 0 : 1 + (offset - run.first_bytes) / whole;
   while (length > 0) {
     const uint32_t start = piece == 0 ? 0 : run.first_bytes + (piece - 1) * whole;
-    const uint32_t size =
-        piece == 0 ? run.first_bytes : std::min(whole, run.stored_bytes - start);
-    const PieceKey key{kind, run.id, run.sequence + piece,
-                       piece == 0 ? run.item : uint16_t{1}, static_cast<uint16_t>(size)};
+    const uint32_t size = piece == 0 ? run.first_bytes : std::min(whole, run.stored_bytes - start);
+    const PieceKey key{kind, run.id, run.sequence + piece, piece == 0 ? run.item : uint16_t{1},
+                       static_cast<uint16_t>(size)};
     const Block block = run.block + piece;
     PageGuard page;
     TOASTSTORE_TRY(page.read(context.pager, block, Latch::kShare));
@@ -178,10 +176,9 @@ Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uin
     if (lower.stored_bytes != bytes) {
       return Status::Error(Code::kRetry, "chunk table has a foreign length", entry.block);
     }
-    TOASTSTORE_TRY(read_run(context, run_of(lower, entry.id),
-                            static_cast<uint32_t>(index * sizeof(ChunkRef)),
-                            static_cast<uint32_t>(part * sizeof(ChunkRef)),
-                            reinterpret_cast<std::byte*>(refs)));
+    TOASTSTORE_TRY(read_run(
+        context, run_of(lower, entry.id), static_cast<uint32_t>(index * sizeof(ChunkRef)),
+        static_cast<uint32_t>(part * sizeof(ChunkRef)), reinterpret_cast<std::byte*>(refs)));
     first += part;
     refs += part;
     count -= part;

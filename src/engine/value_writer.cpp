@@ -89,8 +89,7 @@ class ChunkWriter {
     }
     if (tables > 1) {
       table_sequence_ = kTopTableSequence;
-      TOASTSTORE_TRY(
-          write_table(tables_.as<ChunkRef>(), static_cast<uint32_t>(tables), &table));
+      TOASTSTORE_TRY(write_table(tables_.as<ChunkRef>(), static_cast<uint32_t>(tables), &table));
     }
     point_at(table, entry);
     return Status::Ok();
@@ -139,6 +138,7 @@ class ChunkWriter {
 Status write_value(Context& context, Appender* appender, uint64_t id, const std::byte* bytes,
                    uint64_t length, Entry* entry) {
   if (length > kMaxValueBytes) return Status::Error(Code::kLimit, "value is too long");
+  appender->take_pages_written();  // what a value that failed has left there
   *entry = Entry{};
   entry->id = id;
   entry->raw_bytes = length;

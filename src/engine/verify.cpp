@@ -11,6 +11,9 @@ namespace toaststore {
 
 namespace {
 
+// An upper bound that a damaged neighbour keeps from being known; no sound page has it.
+constexpr uint64_t kUnknown = 0;
+
 class Verifier {
  public:
   Verifier(Context& context, FaultSink* sink)
@@ -51,6 +54,7 @@ class Verifier {
 
   // Notes that a single page is in use.  False: it was reached before.
   bool reach(Block block) {
+    if (block >= blocks_) return true;  // reading it will fail
     auto& byte = reached_.as<uint8_t>()[block / 8];
     const auto bit = static_cast<uint8_t>(1u << (block % 8));
     const bool first = (byte & bit) == 0;
@@ -67,11 +71,17 @@ class Verifier {
     for (Block& next : next_) next = kNoBlock;
     TOASTSTORE_TRY(walk(meta_.root, meta_.root_level, 0, kInfinity));
     for (uint8_t level = 0; level <= meta_.root_level; level++) {
-      if (next_[level] != kNoBlock) {
+      if (next_[level] != kNoBlock && !links_broken_[level]) {
         TOASTSTORE_TRY(fault(next_[level], "page is linked but has no downlink"));
       }
     }
     return Status::Ok();
+  }
+
+  // Pages below are out of reach: neither the links to them nor their use can be judged.
+  void cut_off(uint8_t level) {
+    for (int below = 0; below <= level; below++) links_broken_[below] = true;
+    cut_off_ = true;
   }
 
   // The page at `block` and, where its split is unfinished, those right of it: together they must
@@ -80,14 +90,17 @@ class Verifier {
     for (;;) {
       TOASTSTORE_TRY(context_.pager.breathe());
       std::byte* page = pages_.as() + size_t{level} * kPageBytes;
+      if (!reach(block)) {
+        cut_off(level);
+        return fault(block, "tree page is reached twice");
+      }
       const Status status = copy_page(block, level, page);
       if (!status.ok()) {
-        links_broken_[level] = true;
+        cut_off(level);
         return report(status, 0);
       }
-      if (!reach(block)) return fault(block, "tree page is reached twice");
       const auto tail = tail_of<TreeTail>(page);
-      if (tail.low != low || tail.high > high) {
+      if (tail.low != low || (high != kUnknown && tail.high > high)) {
         TOASTSTORE_TRY(fault(block, "tree page's range is not its downlink's"));
       }
       if (begun_[level] && !links_broken_[level] && next_[level] != block) {
@@ -98,8 +111,12 @@ class Verifier {
       next_[level] = tail.right;
       TOASTSTORE_TRY(level == 0 ? check_leaf(block, page) : check_inner(block, level, page));
       const auto here = tail_of<TreeTail>(page);
-      if (here.high >= high || here.high <= low) return Status::Ok();
-      if ((here.flags & kSplitIncomplete) == 0) {
+      const bool incomplete = (here.flags & kSplitIncomplete) != 0;
+      if (high == kUnknown ? !incomplete : here.high >= high || here.high <= low) {
+        return Status::Ok();
+      }
+      if (!incomplete) {
+        cut_off(level);
         return fault(here.right, "page has no downlink though its split is finished");
       }
       low = here.high;
@@ -120,22 +137,33 @@ class Verifier {
     return Status::Ok();
   }
 
+  // A record that proves nothing is one fault; its neighbours are judged without it.
   Status check_inner(Block block, uint8_t level, const std::byte* page) {
     const auto tail = tail_of<TreeTail>(page);
-    uint64_t least = tail.low;
+    const auto below = static_cast<uint8_t>(level - 1);
     if (tail.count == 0) return fault(block, "inner page is empty");
+    uint64_t least = tail.low;
     for (uint16_t i = 0; i < tail.count; i++) {
       const auto child = record_at<Child>(page, i);
-      const uint64_t next =
-          i + 1 < tail.count ? record_at<Child>(page, i + 1u).key : tail.high;
-      const bool ordered = i == 0 ? child.key == tail.low : child.key >= least;
-      if (!record_sound(child) || !ordered || next <= child.key || next > tail.high) {
-        links_broken_[level - 1] = true;
-        TOASTSTORE_TRY(fault(block, "inner entry does not match its check or its neighbours"));
+      if (!record_sound(child)) {
+        cut_off(below);
+        TOASTSTORE_TRY(fault(block, "inner entry does not match its check"));
+        continue;
+      }
+      const bool first = i == 0;
+      if (child.key < least || child.key >= tail.high || (first && child.key != tail.low)) {
+        cut_off(below);
+        TOASTSTORE_TRY(fault(block, "inner entries are out of order"));
         continue;
       }
       least = child.key + 1;
-      TOASTSTORE_TRY(walk(child.child, static_cast<uint8_t>(level - 1), child.key, next));
+      uint64_t next = tail.high;
+      if (i + 1 < tail.count) {
+        const auto neighbour = record_at<Child>(page, i + 1u);
+        const bool ordered = neighbour.key > child.key && neighbour.key < tail.high;
+        next = record_sound(neighbour) && ordered ? neighbour.key : kUnknown;
+      }
+      TOASTSTORE_TRY(walk(child.child, below, child.key, next));
     }
     return Status::Ok();
   }
@@ -145,8 +173,12 @@ class Verifier {
     uint64_t least = tail.low;
     for (uint16_t i = 0; i < tail.count; i++) {
       const auto entry = record_at<Entry>(page, i);
-      if (!record_sound(entry) || entry.id < least || entry.id >= tail.high) {
-        TOASTSTORE_TRY(fault(block, "leaf entry does not match its check or its neighbours"));
+      if (!record_sound(entry)) {
+        TOASTSTORE_TRY(fault(block, "leaf entry does not match its check"));
+        continue;
+      }
+      if (entry.id < least || entry.id >= tail.high) {
+        TOASTSTORE_TRY(sink_->report({block, entry.id, "leaf entries are out of order"}));
         continue;
       }
       least = entry.id + 1;
@@ -166,10 +198,13 @@ class Verifier {
     const Block last = chain_tail(&meta_, chain);
     while (block != kNoBlock) {
       PageGuard page;
-      Status status = page.read(context_.pager, block, Latch::kShare, chain.kind);
-      if (status.ok()) status = check_chain_page(page, chain);
-      if (!status.ok()) return report(status, 0);
       if (!reach(block)) return fault(block, "chain page is reached twice");
+      Status status = page.read(context_.pager, block, Latch::kShare, chain.kind);
+      if (!status.ok()) {
+        cut_off_ = true;
+        return report(status, 0);
+      }
+      TOASTSTORE_TRY(report(check_chain_page(page, chain), 0));
       const Block next = page.tail<ChainTail>().next;
       if ((next == kNoBlock) != (block == last)) {
         TOASTSTORE_TRY(fault(block, "chain does not end where meta says"));
@@ -228,9 +263,9 @@ class Verifier {
   Status check_pages(Extent extent, const MapEntry& entry) {
     for (uint32_t page = 0; page < extent_blocks(extent); page++) {
       const Block block = extent_start(extent) + page;
-      const bool used = entry.kind == ExtentKind::kPages &&
-                        (entry.pages.used[page / 64] >> (page % 64) & 1) != 0;
-      if (used && !was_reached(block)) {
+      const bool used =
+          entry.kind == ExtentKind::kPages && (entry.pages.used[page / 64] >> (page % 64) & 1) != 0;
+      if (used && !was_reached(block) && !cut_off_) {
         TOASTSTORE_TRY(fault(block, "page is in use but nothing leads to it"));
       } else if (!used && was_reached(block)) {
         TOASTSTORE_TRY(fault(block, "page is reached but free in the map"));
@@ -248,6 +283,7 @@ class Verifier {
   Block next_[kMaxTreeLevels];
   bool begun_[kMaxTreeLevels] = {};
   bool links_broken_[kMaxTreeLevels] = {};
+  bool cut_off_ = false;  // not every page in use was reached
 };
 
 }  // namespace

@@ -23,8 +23,7 @@ Status prove_run(Context& context, const RunRef& run) {
 Status prove_tables(Context& context, const Entry& entry) {
   const RunRef top = table_run_of(context, entry);
   TOASTSTORE_TRY(prove_run(context, top));
-  const uint64_t tables =
-      table_count(chunk_count(entry.raw_bytes, context.options.chunk_bytes));
+  const uint64_t tables = table_count(chunk_count(entry.raw_bytes, context.options.chunk_bytes));
   for (uint64_t table = 0; tables > 1 && table < tables; table++) {
     ChunkRef ref;
     TOASTSTORE_TRY(read_run(context, top, static_cast<uint32_t>(table * sizeof(ref)), sizeof(ref),

@@ -24,6 +24,7 @@ void raise_corruption(const Status& status, const char* name, uint64_t id) {
 }  // namespace
 
 void raise(const Status& status, Relation rel, uint64_t id) {
+  if (status.id != 0) id = status.id;
   const char* name = RelationGetRelationName(rel);
   const auto number = static_cast<unsigned long long>(id);
   switch (status.code) {

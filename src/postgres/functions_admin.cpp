@@ -23,6 +23,7 @@ using toaststore::check;
 using toaststore::Code;
 using toaststore::Entry;
 using toaststore::Options;
+using toaststore::Right;
 using toaststore::Status;
 using toaststore::StoreHandle;
 
@@ -39,15 +40,7 @@ void check_options(const OptionArguments& arguments) {
   options.direct_max = static_cast<uint32_t>(Max(arguments.direct_max, -1));
   options.extent_max = static_cast<uint32_t>(Max(arguments.extent_max, -1));
   options.chunk_bytes = static_cast<uint32_t>(Max(arguments.chunk_bytes, -1));
-  if (!options.thresholds_valid()) {
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid thresholds for a toaststore"),
-         errhint("direct_max is from 0 to %u, extent_max from direct_max to %u, chunk_bytes "
-                 "from %u to %u bytes.",
-                 toaststore::kDirectMaxLimit, toaststore::kExtentMaxLimit,
-                 toaststore::kChunkBytesMin, toaststore::kChunkBytesLimit)));
-  }
+  toaststore::check_thresholds(options);
   toaststore::parse_compression(arguments.compression);
 }
 
@@ -78,6 +71,16 @@ void mark_validated(Oid relid) {
   heap_freetuple(tuple);
   table_close(catalog, RowExclusiveLock);
   CacheInvalidateRelcacheByRelid(relid);
+}
+
+// The meta page's copy.
+void note_compression(Oid relid) {
+  CommandCounterIncrement();
+  Relation rel = table_open(relid, NoLock);
+  StoreHandle handle(rel, nullptr);
+  check(toaststore::store_compression(handle.context()), rel);
+  handle.keep();
+  table_close(rel, NoLock);
 }
 
 // Rows of a set-returning function.
@@ -130,22 +133,22 @@ Datum toaststore_create_store(PG_FUNCTION_ARGS) {
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("cross-database references are not implemented: %s", NameListToString(parts))));
   }
-  const char* quoted = quote_qualified_identifier(name->schemaname, name->relname);
+  // Settled first, for a table of that name in a schema searched earlier is not the one made here.
+  const Oid schema = RangeVarGetCreationNamespace(name);
+  const char* quoted = quote_qualified_identifier(get_namespace_name(schema), name->relname);
   execute(
       psprintf("CREATE TABLE %s (id bigint, value pg_catalog.bytea NOT NULL, %s) "
                "USING toaststore_values",
                quoted, constraint_sql(arguments)));
-  PG_RETURN_OID(RangeVarGetRelid(name, NoLock, false));
+  PG_RETURN_OID(get_relname_relid(name->relname, schema));
 }
 
 // alter_store(store regclass, compression text) -> void: for values put from now on.
 Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
   const Oid relid = PG_GETARG_OID(0);
-  Relation rel = toaststore::open_store(relid, ShareUpdateExclusiveLock, ACL_NO_RIGHTS);
-  if (!pg_class_ownercheck(relid, GetUserId())) {
-    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
-                   RelationGetRelationName(rel));
-  }
+  // On a standby the lock itself would fail, with a lesser reason.
+  PreventCommandDuringRecovery("toaststore.alter_store()");
+  Relation rel = toaststore::open_store(relid, ShareUpdateExclusiveLock, Right::kOwn);
   StoreHandle handle(rel, nullptr);
   const Status status = toaststore::load_hints(handle.context());
   if (!status.is(Code::kNotFound)) check(status, rel);
@@ -161,13 +164,14 @@ Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
                    quoted, constraint_sql(arguments)));
   CommandCounterIncrement();
   mark_validated(relid);
+  note_compression(relid);
   PG_RETURN_VOID();
 }
 
 // info(store regclass, id bigint) -> one row, or none where there is no such value.
 Datum toaststore_info(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
-  Relation rel = toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, ACL_SELECT);
+  Relation rel = toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, Right::kGet);
   StoreHandle handle(rel, GetActiveSnapshot());
   const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
   Entry entry;
@@ -194,11 +198,7 @@ Datum toaststore_verify(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
   const Oid relid = PG_GETARG_OID(0);
   const LOCKMODE lock_mode = RecoveryInProgress() ? AccessShareLock : ShareLock;
-  Relation rel = toaststore::open_store(relid, lock_mode, ACL_NO_RIGHTS);
-  if (!pg_class_ownercheck(relid, GetUserId())) {
-    aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
-                   RelationGetRelationName(rel));
-  }
+  Relation rel = toaststore::open_store(relid, lock_mode, Right::kOwn);
   StoreHandle handle(rel, nullptr);
   Rows rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
   check(toaststore::verify(handle.context(), &rows), rel);

@@ -11,11 +11,12 @@ using toaststore::Batch;
 using toaststore::check;
 using toaststore::Code;
 using toaststore::Entry;
+using toaststore::Right;
 using toaststore::Status;
 using toaststore::StoreHandle;
 
 Relation open_to_read(FunctionCallInfo fcinfo) {
-  return toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, ACL_SELECT);
+  return toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, Right::kGet);
 }
 
 const std::byte* bytes_of(const bytea* value) {
@@ -24,6 +25,7 @@ const std::byte* bytes_of(const bytea* value) {
 
 // Finds a value that the statement's snapshot sees.
 bool find(StoreHandle* handle, uint64_t id, Entry* entry) {
+  handle->transactions().note_read();
   const Status status = handle->store().lookup(id, entry);
   if (status.is(Code::kNotFound)) return false;
   check(status, handle->rel(), id);
@@ -58,10 +60,11 @@ PG_FUNCTION_INFO_V1(toaststore_delete);
 
 // put(store regclass, value bytea) -> bigint: the id of the value stored.
 Datum toaststore_put(PG_FUNCTION_ARGS) {
-  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, ACL_INSERT);
+  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kPut);
   toaststore::check_writable(rel, "toaststore.put()");
   const bytea* value = PG_GETARG_BYTEA_PP(1);
   StoreHandle handle(rel, GetActiveSnapshot());
+  handle.transactions().note_write();
   uint64_t id = 0;
   check(handle.store().put(bytes_of(value), VARSIZE_ANY_EXHDR(value), &id), rel, id);
   pgstat_count_heap_insert(rel, 1);
@@ -72,7 +75,7 @@ Datum toaststore_put(PG_FUNCTION_ARGS) {
 
 // put_many(store regclass, values bytea[]) -> bigint[]: the ids, in the order of the values.
 Datum toaststore_put_many(PG_FUNCTION_ARGS) {
-  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, ACL_INSERT);
+  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kPut);
   toaststore::check_writable(rel, "toaststore.put_many()");
   ArrayType* array = PG_GETARG_ARRAYTYPE_P(1);
   Datum* values;
@@ -88,6 +91,7 @@ Datum toaststore_put_many(PG_FUNCTION_ARGS) {
   }
   StoreHandle handle(rel, GetActiveSnapshot());
   auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<size_t>(Max(count, 1))));
+  handle.transactions().note_write();
   Batch batch(handle.context());
   for (int i = 0; i < count; i++) {
     const bytea* value = DatumGetByteaPP(values[i]);
@@ -159,10 +163,11 @@ Datum toaststore_length(PG_FUNCTION_ARGS) {
 
 // delete(store regclass, id bigint) -> boolean: was it there?
 Datum toaststore_delete(PG_FUNCTION_ARGS) {
-  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, ACL_DELETE);
+  Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kDelete);
   toaststore::check_writable(rel, "toaststore.delete()");
   const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
   StoreHandle handle(rel, GetActiveSnapshot());
+  handle.transactions().note_write();
   const Status status = handle.store().erase(id);
   if (!status.is(Code::kNotFound)) {
     check(status, rel, id);

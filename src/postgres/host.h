@@ -67,6 +67,9 @@ class ServerTransactions final : public Transactions {
     return command_ != InvalidCommandId ? command_ : GetCurrentCommandId(true);
   }
   bool visible(const Stamps& stamps) override;
+  // Notes for SERIALIZABLE that the caller reads, or writes, the store.
+  void note_read();
+  void note_write();
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
   Status lost_race() override;
@@ -75,6 +78,9 @@ class ServerTransactions final : public Transactions {
   void set_command(CommandId command) { command_ = command; }
 
  private:
+  bool sees(const Stamps& stamps) const;
+  void note_conflict(const Stamps& stamps, bool seen);
+
   Relation rel_;
   Snapshot snapshot_;  // null: no visibility is asked for
   CommandId command_ = InvalidCommandId;
@@ -128,19 +134,28 @@ void forget_store(Relation rel);
 // Does the relation have the access method toaststore_values?
 bool is_store(Relation rel);
 
-// Opens a store named by a caller: 42809 where it is none, 0A000 where row security would apply.
-Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required);
+// Opens a store named by a caller: 42809 where it is none, 42501 without the right, 0A000 where row
+// security would apply.  All that is checked before the lock is waited for.
+enum class Right : uint8_t { kGet, kPut, kDelete, kOwn };
+Relation open_store(Oid relid, LOCKMODE lock_mode, Right right);
 
-// Raises unless the columns are (id bigint, value bytea).
+// Raises unless the columns are (id bigint, value bytea), dropped ones aside.
 void check_columns(Relation rel);
 
-// What a change of the store needs: not on a standby, not read-only, not in a parallel worker.
+// What a change of the store by a function needs: not on a standby, not read-only, not in a
+// parallel worker; and nothing on the table that SQL would obey and the function cannot (0A000).
 void check_writable(Relation rel, const char* function);
 
 // ---- options.cpp -----------------------------------------------------------------------------
 
 // The options that the store's CHECK constraint names; the defaults where it has none.
 Options catalog_options(Relation rel);
+
+// Is this the name of the constraint that holds the options?
+bool is_options_constraint(const char* name);
+
+// Raises 22023 where a threshold is out of its range.
+void check_thresholds(const Options& options);
 
 // 'none', 'lz4', 'zstd' or 'zstd:LEVEL'.  Raises 22023.
 Compression parse_compression(const char* text);

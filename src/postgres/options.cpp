@@ -6,15 +6,15 @@
 //   CONSTRAINT toaststore_options CHECK (toaststore.options(direct_max => 4096, ...))
 //
 // The meta page holds a copy of the thresholds, which are fixed at creation.
+//
+// Anybody may write a constraint of that name on a table of their own: nothing of it is evaluated
+// here.  It counts only if it is a call of our own function with constants of the right types.
 
 #include "engine/codec.h"
 #include "postgres/host.h"
 
 extern "C" {
-#include "catalog/namespace.h"
-#include "nodes/makefuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_func.h"
+extern Datum toaststore_options(PG_FUNCTION_ARGS);
 }
 
 namespace toaststore {
@@ -22,7 +22,6 @@ namespace toaststore {
 namespace {
 
 constexpr char kConstraintName[] = "toaststore_options";
-constexpr int kArguments = 4;
 
 struct CodecName {
   const char* name;
@@ -31,55 +30,90 @@ struct CodecName {
 constexpr CodecName kCodecs[] = {
     {"none", Codec::kNone}, {"lz4", Codec::kLz4}, {"zstd", Codec::kZstd}};
 
-// The constant that argument `position` of the constraint's call is, or null.
-Const* constant_argument(FuncExpr* call, int position) {
-  ListCell* cell;
+// The constant of `type` that argument `position` of the constraint's call is, or null.
+const Const* constant_argument(const FuncExpr* call, int position, Oid type) {
+  const ListCell* cell;
   int index = 0;
   foreach (cell, call->args) {
-    auto* node = static_cast<Node*>(lfirst(cell));
+    const auto* node = static_cast<const Node*>(lfirst(cell));
     int number = index++;
     if (IsA(node, NamedArgExpr)) {
-      number = reinterpret_cast<NamedArgExpr*>(node)->argnumber;
-      node = reinterpret_cast<Node*>(reinterpret_cast<NamedArgExpr*>(node)->arg);
+      const auto* named = reinterpret_cast<const NamedArgExpr*>(node);
+      number = named->argnumber;
+      node = reinterpret_cast<const Node*>(named->arg);
     }
     if (number != position) continue;
-    node = eval_const_expressions(nullptr, node);
-    if (!IsA(node, Const) || reinterpret_cast<Const*>(node)->constisnull) return nullptr;
-    return reinterpret_cast<Const*>(node);
+    const auto* constant = reinterpret_cast<const Const*>(node);
+    const bool sound = IsA(node, Const) && !constant->constisnull && constant->consttype == type;
+    return sound ? constant : nullptr;
   }
   return nullptr;
 }
 
-void read_threshold(FuncExpr* call, int position, uint32_t* value) {
-  const Const* constant = constant_argument(call, position);
+bool calls_options(const Node* node) {
+  if (!IsA(node, FuncExpr)) return false;
+  FmgrInfo function;
+  fmgr_info(reinterpret_cast<const FuncExpr*>(node)->funcid, &function);
+  return function.fn_addr == toaststore_options;
+}
+
+void read_threshold(const FuncExpr* call, int position, uint32_t* value) {
+  const Const* constant = constant_argument(call, position, INT4OID);
   if (constant != nullptr) *value = static_cast<uint32_t>(DatumGetInt32(constant->constvalue));
 }
 
-void read_call(FuncExpr* call, Options* options) {
+void read_call(const FuncExpr* call, Options* options) {
   read_threshold(call, 0, &options->direct_max);
   read_threshold(call, 1, &options->extent_max);
   read_threshold(call, 2, &options->chunk_bytes);
-  const Const* compression = constant_argument(call, 3);
+  const Const* compression = constant_argument(call, 3, TEXTOID);
   if (compression != nullptr) {
     options->compression = parse_compression(TextDatumGetCString(compression->constvalue));
+  }
+  check_thresholds(*options);
+}
+
+}  // namespace
+
+namespace {
+
+void read_constraints(Relation rel, Options* options) {
+  const TupleConstr* constraints = RelationGetDescr(rel)->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
+    const ConstrCheck& check = constraints->check[i];
+    if (!is_options_constraint(check.ccname)) continue;
+    const auto* node = static_cast<const Node*>(stringToNode(check.ccbin));
+    if (calls_options(node)) read_call(reinterpret_cast<const FuncExpr*>(node), options);
   }
 }
 
 }  // namespace
 
+bool is_options_constraint(const char* name) { return strcmp(name, kConstraintName) == 0; }
+
 Options catalog_options(Relation rel) {
   Options options;
-  if (rel->rd_rel->relkind == RELKIND_TOASTVALUE) options.kind = StoreKind::kToast;
-  const TupleConstr* constraints = RelationGetDescr(rel)->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
-    const ConstrCheck& check = constraints->check[i];
-    if (strcmp(check.ccname, kConstraintName) != 0) continue;
-    auto* node = static_cast<Node*>(stringToNode(check.ccbin));
-    if (IsA(node, FuncExpr) && list_length(reinterpret_cast<FuncExpr*>(node)->args) == kArguments) {
-      read_call(reinterpret_cast<FuncExpr*>(node), &options);
-    }
+  if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid == OIDOID) {
+    options.kind = StoreKind::kToast;
+  }
+  if (OidIsValid(rel->rd_rel->relrewrite)) {
+    // The transient table of a rewrite has no constraints: the one it replaces has.
+    Relation original = table_open(rel->rd_rel->relrewrite, NoLock);
+    read_constraints(original, &options);
+    table_close(original, NoLock);
+  } else {
+    read_constraints(rel, &options);
   }
   return options;
+}
+
+void check_thresholds(const Options& options) {
+  if (options.thresholds_valid()) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid thresholds for a toaststore"),
+           errhint("direct_max is from 0 to %u, extent_max from direct_max to %u, chunk_bytes "
+                   "from %u to %u bytes.",
+                   kDirectMaxLimit, kExtentMaxLimit, kChunkBytesMin, kChunkBytesLimit)));
 }
 
 Compression parse_compression(const char* text) {

@@ -57,19 +57,50 @@ void forget_store(Relation rel) {
 
 bool is_store(Relation rel) { return rel->rd_tableam == &store_routine; }
 
-Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required) {
+namespace {
+
+constexpr char kAccessMethod[] = "toaststore_values";
+
+[[noreturn]] void not_a_store(const char* name) {
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a toaststore", name),
+                  errhint("Create one with toaststore.create_store().")));
+  pg_unreachable();
+}
+
+// What can be known of a relation without a lock on it: whoever may not use a store must not make
+// others wait behind the lock either.
+void check_before_lock(Oid relid, Right right) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation with OID %u does not exist", relid)));
+  }
+  const auto* form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  const char* name = pstrdup(NameStr(form->relname));
+  const char kind = form->relkind;
+  const bool store = OidIsValid(form->relam) && form->relam == get_am_oid(kAccessMethod, false);
+  ReleaseSysCache(tuple);
+  if (!store) not_a_store(name);
+  if (right == Right::kOwn) {
+    if (!pg_class_ownercheck(relid, GetUserId())) {
+      aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(kind), name);
+    }
+    return;
+  }
+  const AclMode mode = right == Right::kGet   ? ACL_SELECT
+                       : right == Right::kPut ? ACL_INSERT
+                                              : ACL_DELETE;
+  const AclResult result = pg_class_aclcheck(relid, GetUserId(), mode);
+  if (result != ACLCHECK_OK) aclcheck_error(result, get_relkind_objtype(kind), name);
+}
+
+}  // namespace
+
+Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
+  check_before_lock(relid, right);
   Relation rel = relation_open(relid, lock_mode);
-  if (!is_store(rel)) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("\"%s\" is not a toaststore", RelationGetRelationName(rel)),
-                    errhint("Create one with toaststore.create_store().")));
-  }
-  if (required == ACL_NO_RIGHTS) return rel;  // the caller checks ownership
-  const AclResult result = pg_class_aclcheck(relid, GetUserId(), required);
-  if (result != ACLCHECK_OK) {
-    aclcheck_error(result, get_relkind_objtype(rel->rd_rel->relkind), RelationGetRelationName(rel));
-  }
-  if (check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
+  if (!is_store(rel)) not_a_store(RelationGetRelationName(rel));
+  if (right != Right::kOwn && check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("row security applies to toaststore \"%s\"", RelationGetRelationName(rel)),
@@ -81,10 +112,13 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, AclMode required) {
 
 void check_columns(Relation rel) {
   TupleDesc columns = RelationGetDescr(rel);
-  if (columns->natts == 2 && TupleDescAttr(columns, 0)->atttypid == INT8OID &&
-      TupleDescAttr(columns, 1)->atttypid == BYTEAOID) {
-    return;
+  bool sound = columns->natts >= 2 && TupleDescAttr(columns, 0)->atttypid == INT8OID &&
+               TupleDescAttr(columns, 1)->atttypid == BYTEAOID;
+  // A column added by mistake is undone by dropping it.
+  for (int i = 2; i < columns->natts; i++) {
+    sound = sound && TupleDescAttr(columns, i)->attisdropped;
   }
+  if (sound) return;
   ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
                   errmsg("toaststore \"%s\" must have exactly the columns (id bigint, value bytea)",
                          RelationGetRelationName(rel)),
@@ -92,10 +126,34 @@ void check_columns(Relation rel) {
                           "a table of your own that refers to the id.")));
 }
 
+namespace {
+
+// Constraints, triggers and the rest that INSERT and DELETE obey.
+const char* beyond_functions(Relation rel) {
+  if (rel->rd_rel->relkind != RELKIND_RELATION) return "is not a plain table";
+  if (rel->rd_rel->relispartition) return "is a partition";
+  if (rel->trigdesc != nullptr) return "has triggers or foreign keys";
+  const TupleConstr* constraints = RelationGetDescr(rel)->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
+    if (!is_options_constraint(constraints->check[i].ccname)) return "has check constraints";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 void check_writable(Relation rel, const char* function) {
   PreventCommandDuringRecovery(function);
   PreventCommandIfParallelMode(function);
   if (!rel->rd_islocaltemp) PreventCommandIfReadOnly(function);
+  const char* reason = beyond_functions(rel);
+  if (reason != nullptr) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("%s cannot change toaststore \"%s\"", function, RelationGetRelationName(rel)),
+             errdetail("It %s, which the functions by id cannot obey.", reason),
+             errhint("Use INSERT and DELETE instead.")));
+  }
 }
 
 }  // namespace toaststore

@@ -26,6 +26,9 @@ bool scan_analyze_next_tuple(TableScanDesc scan, TransactionId oldest_xmin, doub
 
 // ---- table_slot.cpp --------------------------------------------------------------------------
 
+// Virtual slots whose heap tuples know their place.
+const TupleTableSlotOps* slot_callbacks(Relation rel);
+
 // What the value column of a slot points to: it is fetched when somebody looks at it.
 struct LazyValue {
   ExpandedObjectHeader header;
@@ -38,6 +41,8 @@ struct LazyValue {
 
 // Stores an entry in a slot; `lazy` lives as long as the slot keeps the row.
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
+// The same, with the value read: for slots that outlive the scan.
+void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot);
 void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,
@@ -48,6 +53,9 @@ void tuple_insert(Relation rel, TupleTableSlot* slot, CommandId command, int opt
                   BulkInsertStateData* state);
 void multi_insert(Relation rel, TupleTableSlot** slots, int count, CommandId command, int options,
                   BulkInsertStateData* state);
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot* slot,
+                     CommandId command, LockTupleMode mode, LockWaitPolicy policy, uint8 flags,
+                     TM_FailureData* failure);
 TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapshot snapshot,
                        Snapshot crosscheck, bool wait, TM_FailureData* failure,
                        bool changing_partition);
@@ -57,6 +65,10 @@ void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persi
                                TransactionId* freeze_xid, MultiXactId* min_multi);
 void relation_nontransactional_truncate(Relation rel);
 void relation_copy_data(Relation rel, const RelFileNode* file);
+void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bool use_sort,
+                               TransactionId oldest_xmin, TransactionId* xid_cutoff,
+                               MultiXactId* multi_cutoff, double* tuples, double* vacuumed,
+                               double* recently_dead);
 void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy);
 void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
                             double* all_visible);

@@ -16,12 +16,6 @@ namespace {
 
 constexpr char kIndexHint[] = "The store finds values by id without an index.";
 constexpr char kUpdateHint[] = "Delete the value and put the new one, which gets an id of its own.";
-constexpr char kLockHint[] = "Lock the row of your own table that refers to the id.";
-
-const TupleTableSlotOps* slot_callbacks(Relation rel) {
-  (void)rel;
-  return &TTSOpsVirtual;
-}
 
 [[noreturn]] void no_index(Relation rel) { unsupported(rel, "an index", kIndexHint); }
 
@@ -81,23 +75,6 @@ TM_Result tuple_update(Relation rel, ItemPointer tid, TupleTableSlot* slot, Comm
   (void)failure, (void)lock_mode, (void)update_indexes;
   unsupported(rel, "UPDATE", kUpdateHint);
 }
-TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot* slot,
-                     CommandId command, LockTupleMode mode, LockWaitPolicy policy, uint8 flags,
-                     TM_FailureData* failure) {
-  (void)tid, (void)snapshot, (void)slot, (void)command, (void)mode, (void)policy;
-  (void)flags, (void)failure;
-  unsupported(rel, "a row lock", kLockHint);
-}
-
-void copy_for_cluster(Relation rel, Relation target, Relation index, bool use_sort,
-                      TransactionId oldest_xmin, TransactionId* xid_cutoff,
-                      MultiXactId* multi_cutoff, double* tuples, double* vacuumed,
-                      double* recently_dead) {
-  (void)target, (void)index, (void)use_sort, (void)oldest_xmin, (void)xid_cutoff;
-  (void)multi_cutoff, (void)tuples, (void)vacuumed, (void)recently_dead;
-  unsupported(rel, "VACUUM FULL", "Plain VACUUM works on a store.");
-}
-
 bool relation_needs_toast_table(Relation rel) {
   (void)rel;
   return false;
@@ -143,7 +120,7 @@ constexpr TableAmRoutine make_routine() {
   am.relation_set_new_filenode = relation_set_new_filenode;
   am.relation_nontransactional_truncate = relation_nontransactional_truncate;
   am.relation_copy_data = relation_copy_data;
-  am.relation_copy_for_cluster = copy_for_cluster;
+  am.relation_copy_for_cluster = relation_copy_for_cluster;
   am.relation_vacuum = relation_vacuum;
   am.scan_analyze_next_block = scan_analyze_next_block;
   am.scan_analyze_next_tuple = scan_analyze_next_tuple;

@@ -48,15 +48,34 @@ void relation_copy_data(Relation rel, const RelFileNode* file) {
   smgrclose(target);
 }
 
+// VACUUM FULL: pages know nothing of the file they are in, so the copy is the same store, its
+// transaction ids and journals included.
+void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bool use_sort,
+                               TransactionId oldest_xmin, TransactionId* xid_cutoff,
+                               MultiXactId* multi_cutoff, double* tuples, double* vacuumed,
+                               double* recently_dead) {
+  (void)index, (void)use_sort, (void)oldest_xmin;
+  FlushRelationBuffers(rel);
+  RelationCopyStorage(RelationGetSmgr(rel), RelationGetSmgr(target), MAIN_FORKNUM,
+                      rel->rd_rel->relpersistence);
+  *xid_cutoff = rel->rd_rel->relfrozenxid;
+  *multi_cutoff = rel->rd_rel->relminmxid;
+  *tuples = rel->rd_rel->reltuples;
+  *vacuumed = *recently_dead = 0;
+}
+
 // Keeps the statistics; the horizon of transaction ids stays where it is.
 void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy) {
   (void)params;
   (void)strategy;
-  const double tuples = rel->rd_rel->reltuples;
+  BlockNumber pages;
+  double tuples;
+  double all_visible;
+  relation_estimate_size(rel, nullptr, &pages, &tuples, &all_visible);
   vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), tuples, 0, false, InvalidTransactionId,
                       InvalidMultiXactId, nullptr, nullptr, false);
   pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared,
-                       static_cast<PgStat_Counter>(Max(tuples, 0.0)), 0);
+                       static_cast<PgStat_Counter>(tuples), 0);
 }
 
 // A scan reads leaves only; as many ids as were ever handed out is the first guess of the rows.

@@ -32,6 +32,18 @@ void add_row(Relation rel, Batch* batch, TupleTableSlot* slot, uint64_t expected
   slot->tts_tableOid = RelationGetRelid(rel);
 }
 
+// Pushes the counter once for all ids that the rows bring along, and not past a row that will fail.
+void expect_ids(Relation rel, Batch* batch, TupleTableSlot** slots, int count) {
+  uint64_t most = 0;
+  for (int i = 0; i < count; i++) {
+    bool null;
+    const Datum id = slot_getattr(slots[i], 1, &null);
+    if (!null) most = Max(most, static_cast<uint64_t>(Max(DatumGetInt64(id), int64{0})));
+  }
+  const Status status = most > 0 ? batch->expect_ids(most) : Status::Ok();
+  if (!status.is(Code::kInvalid)) check(status, rel);
+}
+
 }  // namespace
 
 void tuple_insert(Relation rel, TupleTableSlot* slot, CommandId command, int options,
@@ -45,13 +57,64 @@ void multi_insert(Relation rel, TupleTableSlot** slots, int count, CommandId com
   (void)state;
   StoreHandle handle(rel, ActiveSnapshotSet() ? GetActiveSnapshot() : nullptr);
   handle.transactions().set_command(command);
+  handle.transactions().note_write();
   Batch batch(handle.context());
+  expect_ids(rel, &batch, slots, count);
   for (int i = 0; i < count; i++) {
     add_row(rel, &batch, slots[i], static_cast<uint64_t>(count - i));
   }
-  check(batch.flush(), rel, id_of(slots[count - 1]->tts_tid));
+  check(batch.flush(), rel);
   handle.keep();
   pgstat_count_heap_insert(rel, count);
+}
+
+namespace {
+
+// Why a value that was asked for cannot be deleted.
+TM_Result failure_of(const Entry& entry, TM_FailureData* failure) {
+  failure->ctid = tid_of(entry.id);
+  failure->xmax = entry.xmax;
+  failure->cmax = entry.cmax;
+  failure->traversed = false;
+  return TransactionIdIsCurrentTransactionId(entry.xmax) ? TM_SelfModified : TM_Deleted;
+}
+
+}  // namespace
+
+// A value has one version, which is only ever deleted, and a deleter looks again: for a BEFORE
+// DELETE trigger, which comes through here, it is enough that no delete is under way.  SELECT FOR
+// UPDATE would promise more.
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot* slot,
+                     CommandId command, LockTupleMode mode, LockWaitPolicy policy, uint8 flags,
+                     TM_FailureData* failure) {
+  (void)command, (void)mode, (void)policy;
+  if ((flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0) {
+    unsupported(rel, "a row lock", "Lock the row of your own table that refers to the id.");
+  }
+  const uint64_t id = id_of(*tid);
+  StoreHandle handle(rel, snapshot);
+  for (;;) {
+    Entry entry;
+    bool found;
+    check(find_entry(handle.context(), id, &entry, &found), rel, id);
+    if (!found) return TM_Invisible;
+    Xid holder = kNoXid;
+    switch (handle.transactions().fate(entry.stamps(), &holder)) {
+      case Fate::kBusy:
+        check(handle.transactions().wait(holder), rel, id);
+        break;
+      case Fate::kLive:
+        store_kept_entry(rel, entry, slot);
+        return TM_Ok;
+      case Fate::kDeleted:
+      case Fate::kOwnDeleted:
+        return failure_of(entry, failure);
+      case Fate::kAbsent:
+      case Fate::kCreating:
+      case Fate::kUnseen:
+        return TM_Invisible;
+    }
+  }
 }
 
 TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapshot snapshot,
@@ -63,6 +126,7 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapsho
   const uint64_t id = id_of(*tid);
   StoreHandle handle(rel, snapshot);
   handle.transactions().set_command(command);
+  handle.transactions().note_write();
   const Status status = handle.store().erase(id);
   handle.keep();
   if (status.ok()) {
@@ -75,11 +139,7 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapsho
   bool found;
   check(find_entry(handle.context(), id, &entry, &found), rel, id);
   if (!found || entry.xmax == kNoXid) return TM_Invisible;
-  failure->ctid = *tid;
-  failure->xmax = entry.xmax;
-  failure->cmax = entry.cmax;
-  failure->traversed = false;
-  return TransactionIdIsCurrentTransactionId(entry.xmax) ? TM_SelfModified : TM_Deleted;
+  return failure_of(entry, failure);
 }
 
 }  // namespace toaststore

@@ -122,6 +122,7 @@ TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int nkeys, ScanKeyData
   scan->base.rs_flags = flags;
   scan->base.rs_parallel = parallel;
   restart(scan);
+  scan->handle.transactions().note_read();
   pgstat_count_heap_scan(rel);
   return &scan->base;
 }
@@ -208,6 +209,7 @@ bool scan_analyze_next_tuple(TableScanDesc base, TransactionId oldest_xmin, doub
         store_entry(base->rs_rd, entry, &scan->lazy, slot);
         return true;
       case Fate::kDeleted:
+      case Fate::kOwnDeleted:
       case Fate::kAbsent:
         *dead += 1;
         break;

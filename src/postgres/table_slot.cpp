@@ -11,6 +11,20 @@ namespace toaststore {
 
 namespace {
 
+// ANALYZE and triggers look for the place of a row in the tuple made of it.
+HeapTuple copy_heap_tuple(TupleTableSlot* slot) {
+  HeapTuple tuple = TTSOpsVirtual.copy_heap_tuple(slot);
+  tuple->t_self = slot->tts_tid;
+  tuple->t_tableOid = slot->tts_tableOid;
+  return tuple;
+}
+
+TupleTableSlotOps make_slot_ops() {
+  TupleTableSlotOps ops = TTSOpsVirtual;
+  ops.copy_heap_tuple = copy_heap_tuple;
+  return ops;
+}
+
 // Fetches a value that a row vouches for: no visibility is asked for.
 void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offset, uint64_t length,
                    char* out) {
@@ -70,15 +84,31 @@ Datum value_datum(Relation rel, const Entry& entry, LazyValue* lazy) {
 
 }  // namespace
 
+const TupleTableSlotOps* slot_callbacks(Relation rel) {
+  (void)rel;
+  static const TupleTableSlotOps ops = make_slot_ops();
+  return &ops;
+}
+
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot) {
   ExecClearTuple(slot);
   slot->tts_values[0] = Int64GetDatum(static_cast<int64>(entry.id));
   slot->tts_isnull[0] = false;
   slot->tts_values[1] = value_datum(rel, entry, lazy);
   slot->tts_isnull[1] = false;
+  for (int i = 2; i < slot->tts_tupleDescriptor->natts; i++) {
+    slot->tts_isnull[i] = true;  // a dropped column
+  }
   slot->tts_tid = tid_of(entry.id);
   slot->tts_tableOid = RelationGetRelid(rel);
   ExecStoreVirtualTuple(slot);
+}
+
+void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot) {
+  auto* lazy = static_cast<LazyValue*>(MemoryContextAlloc(slot->tts_mcxt, sizeof(LazyValue)));
+  store_entry(rel, entry, lazy, slot);
+  ExecMaterializeSlot(slot);
+  pfree(lazy);
 }
 
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
@@ -90,10 +120,7 @@ bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
   if (status.is(Code::kNotFound)) return false;
   check(status, rel, id);
   handle.keep();
-  auto* lazy = static_cast<LazyValue*>(MemoryContextAlloc(slot->tts_mcxt, sizeof(LazyValue)));
-  store_entry(rel, entry, lazy, slot);
-  ExecMaterializeSlot(slot);
-  pfree(lazy);
+  store_kept_entry(rel, entry, slot);
   return true;
 }
 

@@ -27,10 +27,35 @@ bool happened(Snapshot snapshot, Xid xid, CommandId command) {
 
 }  // namespace
 
-bool ServerTransactions::visible(const Stamps& stamps) {
-  if (snapshot_ == nullptr || snapshot_->snapshot_type == SNAPSHOT_ANY) return true;
+bool ServerTransactions::sees(const Stamps& stamps) const {
   if (!happened(snapshot_, stamps.xmin, stamps.cmin)) return false;
   return stamps.xmax == kNoXid || !happened(snapshot_, stamps.xmax, stamps.cmax);
+}
+
+bool ServerTransactions::visible(const Stamps& stamps) {
+  if (snapshot_ == nullptr || snapshot_->snapshot_type == SNAPSHOT_ANY) return true;
+  const bool seen = sees(stamps);
+  if (CheckForSerializableConflictOutNeeded(rel_, snapshot_)) note_conflict(stamps, seen);
+  return seen;
+}
+
+// A read that misses a concurrent change conflicts with the transaction that made it: the creator
+// of what is not seen, the deleter of what still is (as HeapCheckForSerializableConflictOut).
+void ServerTransactions::note_conflict(const Stamps& stamps, bool seen) {
+  Xid xid = seen ? stamps.xmax : stamps.xmin;
+  if (!TransactionIdIsNormal(xid) || own(xid)) return;
+  if (!TransactionIdIsInProgress(xid) && !TransactionIdDidCommit(xid)) return;
+  xid = SubTransGetTopmostTransaction(xid);
+  if (TransactionIdPrecedes(xid, TransactionXmin)) return;
+  CheckForSerializableConflictOut(rel_, xid, snapshot_);
+}
+
+void ServerTransactions::note_read() {
+  if (snapshot_ != nullptr && IsMVCCSnapshot(snapshot_)) PredicateLockRelation(rel_, snapshot_);
+}
+
+void ServerTransactions::note_write() {
+  CheckForSerializableConflictIn(rel_, nullptr, InvalidBlockNumber);
 }
 
 Fate ServerTransactions::fate(const Stamps& stamps, Xid* holder) {
@@ -46,7 +71,7 @@ Fate ServerTransactions::fate(const Stamps& stamps, Xid* holder) {
     if (!TransactionIdDidCommit(stamps.xmin)) return Fate::kAbsent;
   }
   if (stamps.xmax == kNoXid) return Fate::kLive;
-  if (own(stamps.xmax)) return Fate::kDeleted;
+  if (own(stamps.xmax)) return Fate::kOwnDeleted;
   if (TransactionIdIsInProgress(stamps.xmax)) {
     *holder = stamps.xmax;
     return Fate::kBusy;
