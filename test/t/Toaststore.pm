@@ -1,0 +1,50 @@
+# What the TAP tests share: bytes that both a client and a server can make from a seed, and what a
+# store holds, told by SHA-256.
+package Toaststore;
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256 sha256_hex);
+use Exporter 'import';
+
+our @EXPORT = qw(random_bytes create_random_bytes digests verify_store);
+
+# Bytes that do not compress: always the same for one seed.
+sub random_bytes
+{
+	my ($seed, $length) = @_;
+	my $blocks = int(($length + 31) / 32);
+	return substr(join('', map { sha256("$seed:$_") } 1 .. $blocks), 0, $length);
+}
+
+# The same as a function in the server.
+sub create_random_bytes
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', q[
+		CREATE FUNCTION random_bytes(seed bigint, length int) RETURNS bytea
+		LANGUAGE sql IMMUTABLE STRICT AS $$
+		    SELECT coalesce(substr(string_agg(sha256((seed || ':' || i)::bytea), ''::bytea ORDER BY i),
+		                           1, length), ''::bytea)
+		      FROM generate_series(1, (length + 31) / 32) i
+		$$]);
+	return;
+}
+
+# Each id of a store with the SHA-256 of its value, as a hash.
+sub digests
+{
+	my ($node, $store) = @_;
+	return { map { split /\|/ }
+		  split(/\n/, $node->safe_psql('postgres', "SELECT id, encode(sha256(value), 'hex') FROM $store")) };
+}
+
+# What toaststore.verify() finds: nothing in a healthy store.
+sub verify_store
+{
+	my ($node, $store) = @_;
+	return $node->safe_psql('postgres', "SELECT * FROM toaststore.verify('$store')");
+}
+
+1;
