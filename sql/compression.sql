@@ -141,6 +141,23 @@ ALTER TABLE like_it DROP CONSTRAINT toaststore_options;
 SELECT toaststore.alter_store('like_it', 'none');
 SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'like_it'::regclass;
 
+-- Only constants given to our own function are options: nothing of a constraint is evaluated.
+CREATE FUNCTION tell(chosen text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RAISE WARNING 'evaluated';
+    RETURN chosen;
+END
+$$;
+CREATE FUNCTION options(int, int, int, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE TABLE computed (id bigint, value bytea,
+    CONSTRAINT toaststore_options CHECK (toaststore.options(0, 0, 8192, tell('zstd'))))
+    USING toaststore_values;
+CREATE TABLE of_another (id bigint, value bytea,
+    CONSTRAINT toaststore_options CHECK (options(0, 0, 8192, 'zstd'))) USING toaststore_values;
+SELECT toaststore.put('computed', lines(3000)), toaststore.put('of_another', lines(3000));
+SELECT layout, compression FROM toaststore.info('computed', 1);
+SELECT layout, compression FROM toaststore.info('of_another', 1);
+
 -- Invalid names and levels.
 SELECT toaststore.create_store('bad', compression => compression)
   FROM unnest(ARRAY['gzip']) compression;

@@ -146,9 +146,7 @@ SELECT toaststore.put('My Store', 'no quotes');
 \echo :SQLSTATE
 SELECT toaststore.create_store('');
 \echo :SQLSTATE
-\set VERBOSITY terse
 SELECT toaststore.create_store('no_such_schema.store');
-\set VERBOSITY default
 \echo :SQLSTATE
 SELECT toaststore.create_store('a.b.c');
 \echo :SQLSTATE
@@ -188,6 +186,8 @@ SELECT * FROM toaststore.verify('papers');
 SELECT toaststore.alter_store('papers', 'none');
 \echo :SQLSTATE
 SELECT toaststore.put('no_such_store', 'x');
+\echo :SQLSTATE
+SELECT toaststore.get(1::oid, 1);
 \echo :SQLSTATE
 CREATE VIEW a_view AS SELECT * FROM media;
 SELECT toaststore.get('a_view', 1);
@@ -247,6 +247,38 @@ SELECT convert_from(toaststore.get('media', 1), 'UTF8') AS owner_reads;
 DROP OWNED BY regress_put_get_reader;
 DROP ROLE regress_put_get_reader;
 
+-- What INSERT and DELETE would obey and the functions by id cannot, they refuse to pass by.
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SELECT toaststore.create_store('guarded');
+SELECT toaststore.put('guarded', 'first');
+CREATE TRIGGER nothing BEFORE INSERT OR DELETE ON guarded FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT toaststore.put('guarded', 'x');
+\echo :SQLSTATE
+SELECT toaststore.put_many('guarded', ARRAY['x']::bytea[]);
+\echo :SQLSTATE
+SELECT toaststore.delete('guarded', 1);
+\echo :SQLSTATE
+INSERT INTO guarded (value) VALUES ('x') RETURNING id;
+DELETE FROM guarded RETURNING id;
+DROP TRIGGER nothing ON guarded;
+ALTER TABLE guarded ADD CONSTRAINT short CHECK (length(value) < 10);
+SELECT toaststore.put('guarded', 'much too long');
+\echo :SQLSTATE
+INSERT INTO guarded (value) VALUES ('much too long');
+\echo :SQLSTATE
+SELECT convert_from(toaststore.get('guarded', 1), 'UTF8'), toaststore.length('guarded', 1);
+ALTER TABLE guarded DROP CONSTRAINT short;
+SELECT toaststore.put('guarded', 'long now, but allowed') IS NOT NULL AS put;
+CREATE TABLE parts (id bigint, value bytea) PARTITION BY RANGE (id);
+CREATE TABLE small_part PARTITION OF parts FOR VALUES FROM (1) TO (100) USING toaststore_values;
+SELECT toaststore.put('small_part', 'x');
+\echo :SQLSTATE
+INSERT INTO parts VALUES (5, 'fifth'), (7, 'seventh');
+INSERT INTO parts VALUES (100, 'nowhere');
+\echo :SQLSTATE
+DELETE FROM parts WHERE id = 7;
+SELECT tableoid::regclass, id, convert_from(toaststore.get('small_part', id), 'UTF8') FROM parts;
+
 -- Not in a transaction that must not write.
 BEGIN READ ONLY;
 SELECT toaststore.get('other', 2) = 'no path' AS get;
@@ -263,7 +295,8 @@ SELECT toaststore.version() LIKE extversion || '%' AS same_as_extension
   FROM pg_extension WHERE extname = 'toaststore';
 
 SELECT relation, fault.*
-  FROM unnest(ARRAY['media', 'other', '"My Store"', 'by_hand', 'no_path']::regclass[]) relation,
+  FROM unnest(ARRAY['media', 'other', '"My Store"', 'by_hand', 'no_path',
+                    'guarded', 'small_part']::regclass[]) relation,
        LATERAL toaststore.verify(relation) fault;
 
 SET client_min_messages = warning;
