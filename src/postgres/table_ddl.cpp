@@ -78,13 +78,14 @@ void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy st
                        static_cast<PgStat_Counter>(tuples), 0);
 }
 
-// A scan reads leaves only; as many ids as were ever handed out is the first guess of the rows.
+// A scan reads leaves only.  Where ANALYZE knows nothing, or missed the few leaves of a store of large
+// values, as many ids as were ever handed out is the guess of the rows.
 void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
                             double* all_visible) {
   (void)widths;
   const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
   *tuples = 0;
-  if (rel->rd_rel->reltuples >= 0 && rel->rd_rel->relpages > 0) {
+  if (rel->rd_rel->reltuples > 0 && rel->rd_rel->relpages > 0) {
     *tuples = rel->rd_rel->reltuples / rel->rd_rel->relpages * blocks;
   } else if (blocks > 0) {
     StoreHandle handle(rel, nullptr);

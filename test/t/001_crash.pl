@@ -34,6 +34,8 @@ wal_level = replica
 max_wal_size = 64MB
 log_statement = none
 autovacuum_naptime = 1s
+autovacuum_vacuum_insert_threshold = 50
+autovacuum_vacuum_insert_scale_factor = 0
 ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION toaststore');
@@ -316,6 +318,15 @@ for my $round (1 .. $rounds)
 		0, "$name: get() and SELECT tell the same");
 	note(scalar(keys %live) . ' values, ' . scalar(keys %deleted) . ' deleted, ' . @doubts . ' in doubt');
 }
+
+# All the while autovacuum has been at work.
+$node->safe_psql('postgres', q[SELECT toaststore.put('media', 'one more') FROM generate_series(1, 1000)]);
+ok($node->poll_query_until('postgres', q[
+		SELECT autovacuum_count > 0 AND autoanalyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'media']),
+	'autovacuum visits a store');
+is(verify_store($node, 'media'), '', 'and leaves it sound');
+unlike(slurp_file($node->logfile), qr/PANIC|is corrupted/,
+	'nothing in the log speaks of damage');
 
 $node->stop;
 done_testing();

@@ -1,6 +1,6 @@
 # Under wal_level = minimal a store that is created and filled in one transaction is flushed instead
 # of logged, and outlives a crash; an unlogged store is empty and usable after one; a temporary store
-# works and leaves nothing behind.
+# works and leaves nothing behind. A prepared transaction outlives a crash undecided.
 
 use strict;
 use warnings;
@@ -16,6 +16,7 @@ $node->append_conf('postgresql.conf', q[
 wal_level = minimal
 max_wal_senders = 0
 wal_skip_threshold = 0
+max_prepared_transactions = 2
 autovacuum = off
 log_statement = none
 ]);
@@ -83,8 +84,24 @@ $node->safe_psql('postgres', qq[
 is(scalar(keys %{ digests($node, 'unlogged') }), 100, 'an unlogged store takes values');
 is(verify_store($node, 'unlogged'), '', 'and is sound');
 
+# Neither there nor gone until it is decided.
+$node->safe_psql('postgres', q[
+	SELECT toaststore.create_store('prepared');
+	SELECT toaststore.put('prepared', 'deleted or not');
+	BEGIN;
+	SELECT toaststore.put('prepared', random_bytes(1, 100000));
+	SELECT toaststore.delete('prepared', 1);
+	PREPARE TRANSACTION 'undecided']);
+
 $node->stop('immediate');
 $node->start;
+
+is($node->safe_psql('postgres', q[SELECT id, length(value) FROM prepared]), '1|14',
+	'what a prepared transaction changed does not show after a crash');
+$node->safe_psql('postgres', q[COMMIT PREPARED 'undecided']);
+is($node->safe_psql('postgres', q[SELECT id, value = random_bytes(1, 100000) FROM prepared]), '2|t',
+	'until it is committed');
+is(verify_store($node, 'prepared'), '', 'and the store is sound');
 
 for my $store (@stores)
 {
