@@ -78,8 +78,8 @@ void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy st
                        static_cast<PgStat_Counter>(tuples), 0);
 }
 
-// A scan reads leaves only.  Where ANALYZE knows nothing, or missed the few leaves of a store of large
-// values, as many ids as were ever handed out is the guess of the rows.
+// A scan reads leaves only.  Where ANALYZE knows nothing, or missed the few leaves of a store of
+// large values, as many ids as were ever handed out is the guess of the rows.
 void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
                             double* all_visible) {
   (void)widths;
