@@ -91,17 +91,29 @@ end_child() {
 # Stops every server whose data directory lies below $scratch, whoever started it: this script,
 # pg_regress, or a TAP test that was interrupted.
 stop_servers() {
-  local file pid tries
-  while IFS= read -r file; do
-    pid=$(head -n 1 "$file" 2>/dev/null) || continue
-    [[ $pid =~ ^[0-9]+$ ]] || continue
-    kill -QUIT "$pid" 2>/dev/null || continue
-    for ((tries = 0; tries < 100; tries++)); do
-      kill -0 "$pid" 2>/dev/null || continue 2
-      sleep 0.1
-    done
-    kill -KILL "$pid" 2>/dev/null || true
-  done < <(find "$scratch" -name postmaster.pid 2>/dev/null)
+  local file
+  while IFS= read -r file; do stop_server "$file"; done < <(
+    find "$scratch" -name postmaster.pid 2>/dev/null
+  )
+}
+
+stop_server() {
+  local data=${1%/*} pid tries
+  local -a line
+  mapfile -t line <"$1" 2>/dev/null || return 0
+  pid=${line[0]:-}
+  [[ $pid =~ ^[0-9]+$ ]] || return 0
+  # A server works in its data directory; anything else under that number is somebody else's.
+  for ((tries = 0; tries < 100; tries++)); do
+    [[ /proc/$pid/cwd -ef $data ]] || break
+    kill -QUIT "$pid" 2>/dev/null || true
+    sleep 0.1
+  done
+  [[ ! /proc/$pid/cwd -ef $data ]] || kill -KILL "$pid" 2>/dev/null || true
+  # One that was killed, as the crash tests do, left its file and its shared memory behind.
+  if [[ -f $1 && ${line[6]:-} =~ ([0-9]+)\ *$ ]]; then
+    as_root ipcrm --shmem-id "${BASH_REMATCH[1]}" 2>/dev/null || true
+  fi
 }
 
 clean_up() {

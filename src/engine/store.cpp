@@ -32,6 +32,7 @@ Status Store::fetch(Entry* entry, uint64_t offset, uint64_t length, std::byte* o
   Status status;
   for (int attempt = 0; attempt < kMaxReadAttempts; attempt++) {
     status = read_value(context_, *entry, offset, length, out);
+    if (status.block == kNoBlock) status.block = entry->block;  // where its pieces should be
     if (!status.is(Code::kRetry)) return status;
     Entry now;
     bool found;

@@ -206,6 +206,28 @@ TEST_F(LayoutTest, IdsBehindToastPointersTakeFourBytesOfAPiece) {
   store.expect_sound();
 }
 
+// A value that failed half-way leaves its count of pages to nobody.
+TEST_F(LayoutTest, PagesAreCountedForEachValueAlone) {
+  TestStore store;
+  store.put("makes the store");
+  const Bytes large = random_bytes(1, 50000);
+  int failures = 0;
+  for (uint64_t call = 1; call < 30; call++) {
+    uint64_t id = 0;
+    {
+      Batch batch(store.context);
+      store.pager.fail_at(call, false);
+      if (!batch.add(data_of(large), large.size(), 0, &id).ok()) failures++;
+      store.pager.fail_at(0, false);
+      ASSERT_OK(batch.add(data_of(large), large.size(), 0, &id));
+      ASSERT_OK(batch.flush());
+    }
+    EXPECT_GE(store.entry(id).pages, 7u) << "call " << call;
+    EXPECT_LE(store.entry(id).pages, 8u) << "call " << call;
+  }
+  EXPECT_GE(failures, 7);
+}
+
 TEST_F(LayoutTest, AStoreWithOneSmallValueTakesSixtyFourKilobytes) {
   TestStore store;
   store.put(random_bytes(1, 3000));

@@ -52,16 +52,17 @@ class Tree : public ::testing::Test {
     ASSERT_OK(try_insert(id));
     store_.expect_idle("insert");
   }
+  static Status take_from_leaf(TestStore* store, uint64_t id) {
+    LeafPlace place;
+    TOASTSTORE_TRY(find_place(store->context, id, Latch::kExclusive, &place));
+    EXPECT_TRUE(place.found) << id;
+    std::byte moved[kRecordSpace];
+    Change change(store->pager);
+    stage_remove(place, moved, &change);
+    return change.commit();
+  }
   Status try_remove(uint64_t id) {
-    {
-      LeafPlace place;
-      TOASTSTORE_TRY(find_place(store_.context, id, Latch::kExclusive, &place));
-      EXPECT_TRUE(place.found) << id;
-      std::byte moved[kRecordSpace];
-      Change change(store_.pager);
-      stage_remove(place, moved, &change);
-      TOASTSTORE_TRY(change.commit());
-    }
+    TOASTSTORE_TRY(take_from_leaf(&store_, id));
     return absorb_empty(store_.context, id);
   }
   void remove(uint64_t id) {
@@ -230,6 +231,39 @@ TEST_F(Tree, AnEmptyLeafBesideTheRightmostIsAbsorbed) {
   for (uint64_t id = 128; id <= 2 * 127; id++) remove(id);
   EXPECT_EQ(counts(0), (std::vector<int>{127, 127}));
   store_.expect_sound();
+}
+
+// Between the look at two neighbours and their latching the right one is absorbed, and its page
+// becomes a leaf to the left of them: latching it would be against the order.
+TEST_F(Tree, AbsorbingFollowsTheLinkNotTheMemory) {
+  bool reused = false;
+  for (uint64_t victim = 1; victim < 8; victim++) {
+    for (int read = 1; read <= 6; read++) {
+      TestStore fresh;
+      ASSERT_OK(create_store_pages(fresh.context));
+      for (uint64_t id = 1; id <= 9 * kLeafCapacity; id++) ASSERT_OK(insert_into(&fresh, id * 3));
+      TestStore other(fresh, TestStore::plain());
+      const uint64_t first = victim * kLeafCapacity * 3 + 3;
+      for (uint64_t i = 0; i < kLeafCapacity; i++) ASSERT_OK(take_from_leaf(&fresh, first + i * 3));
+      PageGuard page;
+      ASSERT_OK(descend(fresh.context, first, 0, Latch::kShare, &page));
+      const Block block = page.block();
+      page.release();
+      int reads = 0;
+      fresh.pager.on_read = [&] {
+        if (++reads != read) return;
+        EXPECT_OK(absorb_empty(other.context, first));
+        EXPECT_OK(insert_into(&other, 4));  // splits the first leaf
+      };
+      ASSERT_OK(absorb_empty(fresh.context, first));
+      fresh.pager.on_read = nullptr;
+      const std::byte* bytes = fresh.pager.page(block);
+      reused = reused || (check_page(bytes, block, PageKind::kLeaf).ok() &&
+                          tail_of<TreeTail>(bytes).high < first);
+      fresh.expect_sound();
+    }
+  }
+  EXPECT_TRUE(reused);
 }
 
 // The store dies after each step of inserts that split; the next writer finishes what was begun.

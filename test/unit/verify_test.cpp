@@ -276,6 +276,23 @@ TEST_F(VerifyTest, ValuesInAnExtentThatIsFree) {
   }
 }
 
+// The table of the chunked value lies behind its chunks: one of these is in an extent given away.
+TEST_F(VerifyTest, AChunkInAnExtentThatIsFree) {
+  ChunkRef ref;
+  const uint64_t large = store_.put(random_bytes(7, 600000));
+  store_.commit();
+  ASSERT_OK(read_chunk_refs(store_.context, store_.entry(large), 20, 1, &ref));
+  const Extent extent = extent_of(ref.block + 1);
+  ASSERT_NE(extent, extent_of(store_.entry(large).block));
+  auto entry = record_at<toaststore::MapEntry>(store_.pager.page(kFirstMapBlock), extent);
+  entry.kind = ExtentKind::kFree;
+  put_record(kFirstMapBlock, extent, entry);
+  const std::vector<FoundFault> faults = store_.verify();
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].id, large);
+  EXPECT_EQ(extent_of(faults[0].block), extent);
+}
+
 TEST_F(VerifyTest, LaneWithAnImpossibleRun) {
   meta_.lanes[3].run_start = 500;
   meta_.lanes[3].run_end = 400;
