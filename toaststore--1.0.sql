@@ -3,88 +3,95 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION toaststore" to load this file. \quit
 
-GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
+-- Made here, not named in the control file: a schema of that name that somebody else made before is
+-- an error, and the schema goes with the extension.
+CREATE SCHEMA toaststore;
+GRANT USAGE ON SCHEMA toaststore TO PUBLIC;
 
-CREATE FUNCTION toaststore_values_handler(internal) RETURNS table_am_handler
+CREATE FUNCTION toaststore.toaststore_values_handler(internal) RETURNS table_am_handler
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
-CREATE ACCESS METHOD toaststore_values TYPE TABLE HANDLER toaststore_values_handler;
+CREATE ACCESS METHOD toaststore_values TYPE TABLE HANDLER toaststore.toaststore_values_handler;
 COMMENT ON ACCESS METHOD toaststore_values IS 'value store of toaststore: (id bigint, value bytea)';
 
-CREATE FUNCTION version() RETURNS text
+CREATE FUNCTION toaststore.version() RETURNS text
     AS 'MODULE_PATHNAME', 'toaststore_version'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION version() IS 'version of the toaststore library';
+COMMENT ON FUNCTION toaststore.version() IS 'version of the toaststore library';
 
 -- Stores --------------------------------------------------------------------------------------
 
-CREATE FUNCTION options(direct_max int, extent_max int, chunk_bytes int, compression text)
+CREATE FUNCTION toaststore.options(direct_max int, extent_max int, chunk_bytes int,
+                                   compression text)
     RETURNS boolean
     AS 'MODULE_PATHNAME', 'toaststore_options'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION options(int, int, int, text) IS
+COMMENT ON FUNCTION toaststore.options(int, int, int, text) IS
     'options of a store, as kept in its CHECK constraint; true, or an error';
 
-CREATE FUNCTION create_store(name text, direct_max int DEFAULT 4096, extent_max int DEFAULT 65536,
-                             chunk_bytes int DEFAULT 65536, compression text DEFAULT 'lz4')
+CREATE FUNCTION toaststore.create_store(name text, direct_max int DEFAULT 4096,
+                                        extent_max int DEFAULT 65536,
+                                        chunk_bytes int DEFAULT 65536,
+                                        compression text DEFAULT 'lz4')
     RETURNS regclass
     AS 'MODULE_PATHNAME', 'toaststore_create_store'
     LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION create_store(text, int, int, int, text) IS
+COMMENT ON FUNCTION toaststore.create_store(text, int, int, int, text) IS
     'create a store of values by id';
 
-CREATE FUNCTION alter_store(store regclass, compression text) RETURNS void
+CREATE FUNCTION toaststore.alter_store(store regclass, compression text) RETURNS void
     AS 'MODULE_PATHNAME', 'toaststore_alter_store'
     LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION alter_store(regclass, text) IS
+COMMENT ON FUNCTION toaststore.alter_store(regclass, text) IS
     'change how values put from now on are compressed';
 
 -- Values --------------------------------------------------------------------------------------
 
-CREATE FUNCTION put(store regclass, value bytea) RETURNS bigint
+CREATE FUNCTION toaststore.put(store regclass, value bytea) RETURNS bigint
     AS 'MODULE_PATHNAME', 'toaststore_put'
     LANGUAGE C VOLATILE STRICT COST 100;
-COMMENT ON FUNCTION put(regclass, bytea) IS 'store a value, return its id';
+COMMENT ON FUNCTION toaststore.put(regclass, bytea) IS 'store a value, return its id';
 
-CREATE FUNCTION put_many(store regclass, "values" bytea[]) RETURNS bigint[]
+CREATE FUNCTION toaststore.put_many(store regclass, "values" bytea[]) RETURNS bigint[]
     AS 'MODULE_PATHNAME', 'toaststore_put_many'
     LANGUAGE C VOLATILE STRICT COST 1000;
-COMMENT ON FUNCTION put_many(regclass, bytea[]) IS 'store several values, return their ids';
+COMMENT ON FUNCTION toaststore.put_many(regclass, bytea[]) IS 'store several values, return their ids';
 
-CREATE FUNCTION get(store regclass, id bigint) RETURNS bytea
+CREATE FUNCTION toaststore.get(store regclass, id bigint) RETURNS bytea
     AS 'MODULE_PATHNAME', 'toaststore_get'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 50;
-COMMENT ON FUNCTION get(regclass, bigint) IS 'value of an id, or null';
+COMMENT ON FUNCTION toaststore.get(regclass, bigint) IS 'value of an id, or null';
 
-CREATE FUNCTION get_slice(store regclass, id bigint, slice_offset bigint, slice_length int)
+CREATE FUNCTION toaststore.get_slice(store regclass, id bigint, slice_offset bigint,
+                                     slice_length int)
     RETURNS bytea
     AS 'MODULE_PATHNAME', 'toaststore_get_slice'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 50;
-COMMENT ON FUNCTION get_slice(regclass, bigint, bigint, int) IS
+COMMENT ON FUNCTION toaststore.get_slice(regclass, bigint, bigint, int) IS
     'part of a value, from a 0-based offset, or null';
 
-CREATE FUNCTION length(store regclass, id bigint) RETURNS bigint
+CREATE FUNCTION toaststore.length(store regclass, id bigint) RETURNS bigint
     AS 'MODULE_PATHNAME', 'toaststore_length'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10;
-COMMENT ON FUNCTION length(regclass, bigint) IS 'bytes of a value, or null';
+COMMENT ON FUNCTION toaststore.length(regclass, bigint) IS 'bytes of a value, or null';
 
-CREATE FUNCTION delete(store regclass, id bigint) RETURNS boolean
+CREATE FUNCTION toaststore.delete(store regclass, id bigint) RETURNS boolean
     AS 'MODULE_PATHNAME', 'toaststore_delete'
     LANGUAGE C VOLATILE STRICT COST 50;
-COMMENT ON FUNCTION delete(regclass, bigint) IS 'delete a value; was it there?';
+COMMENT ON FUNCTION toaststore.delete(regclass, bigint) IS 'delete a value; was it there?';
 
 -- Looking inside ------------------------------------------------------------------------------
 
-CREATE FUNCTION info(store regclass, id bigint, OUT layout text, OUT raw_bytes bigint,
-                     OUT stored_bytes bigint, OUT compression text, OUT chunks bigint,
-                     OUT pages bigint)
+CREATE FUNCTION toaststore.info(store regclass, id bigint, OUT layout text, OUT raw_bytes bigint,
+                                OUT stored_bytes bigint, OUT compression text, OUT chunks bigint,
+                                OUT pages bigint)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'toaststore_info'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1;
-COMMENT ON FUNCTION info(regclass, bigint) IS 'how a value is stored; no row where there is none';
+COMMENT ON FUNCTION toaststore.info(regclass, bigint) IS 'how a value is stored; no row where there is none';
 
-CREATE FUNCTION verify(store regclass, OUT block bigint, OUT id bigint, OUT fault text)
+CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigint, OUT fault text)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'toaststore_verify'
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
-COMMENT ON FUNCTION verify(regclass) IS 'faults of a store; no row when it is healthy';
+COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';

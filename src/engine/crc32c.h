@@ -1,6 +1,6 @@
 // CRC-32C (Castagnoli), a port filled at link time: inside the server PostgreSQL's own
-// implementation, elsewhere Google's crc32c.  Values are those of RFC 3720: the standard initial
-// value and final inversion, so both hosts write the same bytes.
+// implementation, in the unit tests an independent one.  Values are those of RFC 3720: the standard
+// initial value and final inversion, so all write the same bytes.
 
 #ifndef TOASTSTORE_ENGINE_CRC32C_H_
 #define TOASTSTORE_ENGINE_CRC32C_H_
