@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace toaststore {
 
@@ -15,6 +16,9 @@ namespace {
 
 constexpr size_t kSmallest = 64;   // shorter runs are kept as they are
 constexpr size_t kSampled = 1024;  // bytes counted of longer runs
+constexpr size_t kShort = 8192;    // up to here LZ4's table of 16 kB costs more than a look
+constexpr size_t kShortSampled = 256;
+constexpr size_t kNeedle = 8;  // a repetition worth to be found is at least as long
 
 size_t worth(size_t length) { return length - length / 16; }
 
@@ -22,15 +26,37 @@ size_t worth(size_t length) { return length - length / 16; }
 // square of their number, and their number by chance.  Entropy coding saves a sixteenth only where
 // it is 1.41 times as large, as 2^-H bounds it from below.  Only an entropy coder gains from skewed
 // counts without repetition.
-bool bytes_skewed(const std::byte* bytes, size_t length) {
+bool bytes_skewed(const std::byte* bytes, size_t length, size_t samples) {
   // An odd step, so that the columns of a table of numbers all have their turn.
-  const size_t step = std::max<size_t>(length / kSampled, 1) | 1;
+  const size_t step = std::max<size_t>(length / samples, 1) | 1;
   uint16_t counts[256] = {};
   uint64_t sampled = 0;
-  for (size_t i = 0; i < length; i += step, sampled++) counts[static_cast<uint8_t>(bytes[i])]++;
   uint64_t squares = 0;
-  for (const uint64_t count : counts) squares += count * count;
+  for (size_t i = 0; i < length; i += step, sampled++) {
+    squares += 2u * counts[static_cast<uint8_t>(bytes[i])]++ + 1u;  // (n + 1)^2 - n^2
+  }
   return squares * 256 > sampled * sampled * 5 / 4 + sampled * 256;
+}
+
+// Does what stands at `anchor` stand again behind it?
+bool stands_again(const std::byte* bytes, size_t length, size_t anchor) {
+  const std::byte* needle = bytes + anchor;
+  const std::byte* from = needle + 1;
+  const std::byte* last = bytes + length - kNeedle;
+  while (from <= last) {
+    from = static_cast<const std::byte*>(
+        std::memchr(from, static_cast<int>(*needle), static_cast<size_t>(last - from) + 1));
+    if (from == nullptr) return false;
+    if (std::memcmp(from, needle, kNeedle) == 0) return true;
+    from++;
+  }
+  return false;
+}
+
+// A look at a short run: bytes as likely as any other, and no block of them that comes again, are
+// random as far as anybody can tell.
+bool looks_random(const std::byte* bytes, size_t length) {
+  return !bytes_skewed(bytes, length, kShortSampled) && !stands_again(bytes, length, length / 3);
 }
 
 // LZ4 gives up on bytes without repetition by itself: it steps the faster over them the longer it
@@ -59,12 +85,13 @@ void compress(const Compression& compression, const std::byte* bytes, size_t len
               size_t* stored) {
   *stored = 0;
   if (compression.codec == Codec::kNone || length < kSmallest) return;
+  if (length <= kShort && looks_random(bytes, length)) return;
   if (compression.codec == Codec::kLz4) {
     *stored = static_cast<size_t>(compress_lz4(bytes, length, out));
     return;
   }
   // Zstd takes long to find out that there is nothing to save.
-  if (!bytes_skewed(bytes, length) && compress_lz4(bytes, length, out) == 0) return;
+  if (!bytes_skewed(bytes, length, kSampled) && compress_lz4(bytes, length, out) == 0) return;
   ZSTD_CCtx* context = compressor();
   if (context == nullptr) return;
   const int level = compression.level == 0 ? ZSTD_CLEVEL_DEFAULT : compression.level;
@@ -86,6 +113,16 @@ Status decompress(Codec codec, const std::byte* bytes, size_t stored, std::byte*
   } else {
     return Status::Error(Code::kRetry, "bytes are of an unknown codec");
   }
+  return Status::Error(Code::kRetry, "compressed bytes do not decode");
+}
+
+Status decompress_prefix(Codec codec, const std::byte* bytes, size_t stored, std::byte* out,
+                         size_t raw, size_t wanted) {
+  if (codec != Codec::kLz4 || wanted == raw) return decompress(codec, bytes, stored, out, raw);
+  const int written = LZ4_decompress_safe_partial(
+      reinterpret_cast<const char*>(bytes), reinterpret_cast<char*>(out), static_cast<int>(stored),
+      static_cast<int>(wanted), static_cast<int>(raw));
+  if (written >= 0 && static_cast<size_t>(written) >= wanted) return Status::Ok();
   return Status::Error(Code::kRetry, "compressed bytes do not decode");
 }
 

@@ -24,6 +24,10 @@ void compress(const Compression& compression, const std::byte* bytes, size_t len
 // Restores exactly `raw` bytes.  kRetry, with the reason, where the input does not decode to that.
 Status decompress(Codec codec, const std::byte* bytes, size_t stored, std::byte* out, size_t raw);
 
+// Restores at least the first `wanted` of them, with room for `raw` in `out`: lz4 stops there.
+Status decompress_prefix(Codec codec, const std::byte* bytes, size_t stored, std::byte* out,
+                         size_t raw, size_t wanted);
+
 }  // namespace toaststore
 
 #endif  // TOASTSTORE_ENGINE_CODEC_H_

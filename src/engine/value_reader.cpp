@@ -56,8 +56,8 @@ Status read_coded(Context& context, const CodedRun& coded, uint32_t offset, uint
     TOASTSTORE_TRY(raw.allocate(coded.raw_bytes));
     target = raw.as();
   }
-  Status status =
-      decompress(coded.codec, stored.as(), coded.run.stored_bytes, target, coded.raw_bytes);
+  Status status = decompress_prefix(coded.codec, stored.as(), coded.run.stored_bytes, target,
+                                    coded.raw_bytes, offset + length);
   status.block = coded.run.block;
   TOASTSTORE_TRY(status);
   if (!whole) std::memcpy(out, target + offset, length);

@@ -76,6 +76,13 @@ TEST_P(CodecTest, RepeatedRandomBlocksAreFound) {
   for (const size_t block : {50, 700, 2048, 4096, 5001, 16384, 30011}) {
     expect_round_trip(repeated(random_bytes(block, block), 65536));
   }
+  // Short runs are only looked at before LZ4 sees them.
+  for (const size_t size : {200, 2560, 4096, 8192}) {
+    for (const size_t block : {16, 50, 99}) {
+      expect_round_trip(repeated(random_bytes(block, block), size));
+    }
+    expect_round_trip(repeated(random_bytes(size, size / 2), size));
+  }
   expect_round_trip(random_bytes(1, 3000) + text_bytes(2, 2000) + random_bytes(3, 3000));
   expect_round_trip(random_bytes(1, 30000) + text_bytes(2, 14000) + random_bytes(3, 20000));
   expect_round_trip(text_bytes(2, 14000) + random_bytes(3, 50000));
@@ -92,6 +99,20 @@ TEST_P(CodecTest, RecordsWithAConstantPartAreFound) {
 TEST_P(CodecTest, EveryLevelComesBack) {
   for (int level = kZstdLevelMin; level <= kZstdLevelMax; level++) {
     expect_round_trip(text_bytes(level, 30000), level);
+  }
+}
+
+// A slice decodes no more than it needs, and that much is right.
+TEST_P(CodecTest, APrefixIsThatOfTheWhole) {
+  const Bytes text = text_bytes(7, 65536);
+  const size_t stored = shrink(text);
+  ASSERT_GT(stored, 0u);
+  for (const size_t wanted : {1, 7, 100, 4096, 32768, 65535, 65536}) {
+    Bytes back(text.size() + kFence, kFenceByte);
+    ASSERT_OK(decompress_prefix(GetParam(), data_of(out_), stored,
+                                reinterpret_cast<std::byte*>(back.data()), text.size(), wanted));
+    EXPECT_TRUE(back.substr(0, wanted) == text.substr(0, wanted)) << wanted;
+    EXPECT_EQ(back.substr(text.size()), Bytes(kFence, kFenceByte)) << "writes beyond the value";
   }
 }
 
