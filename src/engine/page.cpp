@@ -47,11 +47,12 @@ uint32_t expected_lower(const std::byte* page, PageKind kind) {
 Status check_page(const std::byte* page, Block block, PageKind kind) {
   const auto header = load<PageHeader>(page, 0);
   const auto start = load<TailStart>(page, kTailOffset);
+  // A value page may have taken the place.  It has no tail: where one would be are bytes of a
+  // value, which may look like anything.
+  if (header.size_version == kSizeVersion && header.special == kPageBytes) {
+    return Status::Error(Code::kRetry, "page is a value page", block);
+  }
   if (start.kind != static_cast<uint16_t>(kind)) {
-    // Another sound page of ours, or a value page, may have taken the place.
-    if (header.size_version == kSizeVersion && header.special == kPageBytes) {
-      return Status::Error(Code::kRetry, "page is a value page", block);
-    }
     if (is_zero_page(page)) {  // a reader with an old pointer may meet one about to be made
       return Status::Error(Code::kRetry, "page was never initialised", block);
     }

@@ -186,7 +186,7 @@ bool scan_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccess
     PageGuard leaf;
     const Status status =
         leaf.read(scan->handle.context().pager, block, Latch::kShare, PageKind::kLeaf);
-    if (status.is(Code::kRetry) || status.is(Code::kCorruption)) return false;
+    if (status.is(Code::kRetry)) return false;  // another sound page, or a reserved one
     check(status, base->rs_rd);
     low = leaf.tail<TreeTail>().low;
   }

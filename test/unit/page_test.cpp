@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/value_page.h"
 #include "support/test_store.h"
 
 namespace toaststore::test {
@@ -60,6 +61,14 @@ TEST_F(PageTest, AValuePageMayHaveTakenThePlace) {
   header.upper = header.special = kPageBytes;
   page_.fill(std::byte{0});
   std::memcpy(page_.data(), &header, sizeof(header));
+  EXPECT_EQ(check(kSomeBlock, PageKind::kLeaf).code, Code::kRetry);
+}
+
+// One value page in 65,536 of random bytes has those of a leaf's kind where a tail would be.
+TEST_F(PageTest, AValuePageWhoseBytesLookLikeATailIsStillAValuePage) {
+  init_value_page(page_.data());
+  const auto kind = static_cast<uint16_t>(PageKind::kLeaf);
+  std::memcpy(page_.data() + kTailOffset, &kind, sizeof(kind));
   EXPECT_EQ(check(kSomeBlock, PageKind::kLeaf).code, Code::kRetry);
 }
 
