@@ -61,6 +61,14 @@ sub all_same
 	return;
 }
 
+sub unlogged_empty
+{
+	my ($node, $what) = @_;
+	is($node->safe_psql($_, q[SELECT count(*), toaststore.put('unlogged', 'x') FROM unlogged]), '0|1',
+		"$what: $_: an unlogged store is empty and usable") for @databases;
+	return;
+}
+
 $primary->safe_psql('postgres', 'CREATE DATABASE source');
 $primary->safe_psql('source', q[
 	CREATE EXTENSION toaststore;
@@ -101,11 +109,7 @@ is($primary->safe_psql($_, q[SELECT * FROM toaststore.verify('unlogged')]), '', 
 $primary->stop('immediate');
 $primary->start;
 all_same($primary, 'after a crash');
-for my $database (@databases)
-{
-	is($primary->safe_psql($database, q[SELECT count(*), toaststore.put('unlogged', 'x') FROM unlogged]), '0|1',
-		"$database: an unlogged store is empty after a crash, and usable");
-}
+unlogged_empty($primary, 'after a crash');
 $primary->wait_for_catchup($standby);
 all_same($standby, 'standby');
 
@@ -146,6 +150,7 @@ for my $store (@stores)
 	change($standby, $_, $store) for @databases;
 }
 all_same($standby, 'promoted');
+unlogged_empty($standby, 'promoted');
 $standby->stop;
 command_ok([ 'pg_checksums', '--check', '-D', $_->data_dir ], $_->name . ': every checksum is right')
   for $primary, $standby;
