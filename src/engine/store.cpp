@@ -75,7 +75,7 @@ Status stamp_deleted(Context& context, const Entry& seen) {
   const JournalRecord record{entry.id, entry.xmax, JournalAction::kDelete, {}};
   auto tail = page.tail<ChainTail>();
   note_xid(entry.xmax, &tail);
-  Change change(context.pager);
+  Change change(context.pager, Step::kStampDeleted);
   stage_replace(place, entry, &change);
   stage_records(page, tail, &record, 1, &change);
   return change.commit();
@@ -125,7 +125,7 @@ Status Store::purge(uint64_t id) {
     TOASTSTORE_TRY(status);
     const DeadRecord range = dead_record(place.entry);
     std::byte moved[kRecordSpace];
-    Change change(context_.pager);
+    Change change(context_.pager, Step::kRemoveEntry);
     stage_remove(place, moved, &change);
     stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
     TOASTSTORE_TRY(change.commit());

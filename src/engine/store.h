@@ -73,7 +73,7 @@ class Batch {
   Status append(uint64_t id, const std::byte* bytes, uint64_t length);
   Status insert_some(uint16_t* done);
   Status stage_group(const LeafPlace& place, uint16_t first, uint16_t count);
-  Status replace_absent(const LeafPlace& place, const Entry& entry);
+  Status replace_entry(const LeafPlace& place, const Entry& entry, bool was_seen);
 
   Context& context_;
   Appender appender_;

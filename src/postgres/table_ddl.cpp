@@ -44,6 +44,7 @@ void relation_copy_data(Relation rel, const RelFileNode* file) {
     }
     RelationCopyStorage(RelationGetSmgr(rel), target, number, persistence);
   }
+  stop_after(Step::kCopyStore);
   RelationDropStorage(rel);
   smgrclose(target);
 }
@@ -58,6 +59,7 @@ void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bo
   FlushRelationBuffers(rel);
   RelationCopyStorage(RelationGetSmgr(rel), RelationGetSmgr(target), MAIN_FORKNUM,
                       rel->rd_rel->relpersistence);
+  stop_after(Step::kCopyStore);
   *xid_cutoff = rel->rd_rel->relfrozenxid;
   *multi_cutoff = rel->rd_rel->relminmxid;
   *tuples = rel->rd_rel->reltuples;
