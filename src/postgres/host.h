@@ -129,7 +129,7 @@ class StoreHandle {
 
   Relation rel() const { return rel_; }
   Context& context() { return context_; }
-  Store& store() { return store_; }
+  IdStore& store() { return store_; }
   ServerTransactions& transactions() { return transactions_; }
 
  private:
@@ -141,7 +141,7 @@ class StoreHandle {
   ServerTransactions transactions_;
   ServerMemory memory_;
   Context context_;
-  Store store_;
+  IdStore store_;
 };
 
 // Drops what the backend remembers of a store whose file starts anew.
