@@ -3,7 +3,8 @@
 //
 // Invariants:
 //   * `reason` is a string literal: a status may be dropped by a longjmp without leaking.
-//   * `block` is kNoBlock, or the page that the reason speaks of; `id` is 0, or the value; `error` is
+//   * `block` is kNoBlock, or the page that the reason speaks of; `id` is 0, or the value; `error`
+//   is
 //     0, or the operating system's errno.
 
 #ifndef TOASTSTORE_STATUS_H_

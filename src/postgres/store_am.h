@@ -44,7 +44,8 @@ struct LazyValue {
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 // For slots that outlive the scan: with the value read.
 void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot);
-// For ANALYZE, which copies thousands of rows: long values without a TOAST pointer are stood in for.
+// For ANALYZE, which copies thousands of rows: long values without a TOAST pointer are stood in
+// for.
 void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot);
