@@ -53,6 +53,9 @@ extern "C" {
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+// A setting that no header declares (bufpage.c).
+extern bool ignore_checksum_failure;
 }
 
 // Macros that name types of the server's, outside of our namespace, which has its own Block and

@@ -40,7 +40,9 @@ StoreHandle::StoreHandle(Relation rel, Snapshot snapshot, const StoreCache& cach
       hints_(cache.hints),
       pager_(rel, cache.blocks),
       transactions_(rel, snapshot),
-      context_{pager_, transactions_, memory_, hints_, cache.options, !DataChecksumsEnabled()},
+      // A page that came in although its checksum failed proves nothing.
+      context_{pager_, transactions_, memory_,
+               hints_, cache.options, !DataChecksumsEnabled() || ignore_checksum_failure},
       store_(context_) {}
 
 void StoreHandle::keep() {

@@ -9,7 +9,8 @@ namespace toaststore {
 // file, and the init fork of an unlogged one too.
 void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
                                TransactionId* freeze_xid, MultiXactId* min_multi) {
-  check_columns(rel);
+  // pg_upgrade makes dropped columns first and drops them again.
+  if (!IsBinaryUpgrade) check_columns(rel);
   *freeze_xid = RecentXmin;
   *min_multi = GetOldestMultiXactId();
   SMgrRelation storage = RelationCreateStorage(*file, persistence, true);
