@@ -1,12 +1,15 @@
 // What the server sees of the library when it loads it.
 
-#include "postgres/pg.h"
+#include "postgres/store_am.h"
 
 extern "C" {
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(toaststore_version);
+
+extern void _PG_init();
+void _PG_init() { toaststore::install_guard(); }
 
 // toaststore.version() -> text
 Datum toaststore_version(PG_FUNCTION_ARGS) {
