@@ -19,9 +19,17 @@ HeapTuple copy_heap_tuple(TupleTableSlot* slot) {
   return tuple;
 }
 
+// The executor knows ctid and tableoid itself; the stamps of an entry are not in the slot.
+Datum no_system_column(TupleTableSlot* slot, int number, bool* null) {
+  (void)number, (void)null;
+  Relation rel = table_open(slot->tts_tableOid, NoLock);
+  unsupported(rel, "a system column", "Rows have a ctid and a tableoid only.");
+}
+
 TupleTableSlotOps make_slot_ops() {
   TupleTableSlotOps ops = TTSOpsVirtual;
   ops.copy_heap_tuple = copy_heap_tuple;
+  ops.getsysattr = no_system_column;
   return ops;
 }
 
