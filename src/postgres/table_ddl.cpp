@@ -6,10 +6,10 @@
 namespace toaststore {
 
 // As heap's.  The store's first pages are made by its first put, so that an empty store is an empty
-// file, and the init fork of an unlogged one too.  pg_upgrade makes dropped columns first, to drop
-// them again.
+// file, and the init fork of an unlogged one too.
 void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
                                TransactionId* freeze_xid, MultiXactId* min_multi) {
+  // pg_upgrade makes dropped columns first and drops them again.
   if (!IsBinaryUpgrade) check_columns(rel);
   *freeze_xid = RecentXmin;
   *min_multi = GetOldestMultiXactId();
@@ -26,6 +26,30 @@ void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persi
 void relation_nontransactional_truncate(Relation rel) {
   RelationTruncate(rel, 0);
   forget_store(rel);
+}
+
+// A rewrite (ALTER TABLE .. SET LOGGED and the like) inserts the rows that are left into a new
+// file. The counter goes on where it was: an id that was deleted must not come to name another
+// value.
+void finish_bulk_insert(Relation rel, int options) {
+  (void)options;
+  if (!OidIsValid(rel->rd_rel->relrewrite)) return;
+  Relation original = table_open(rel->rd_rel->relrewrite, NoLock);
+  uint64_t next_id = 0;
+  if (is_store(original)) {
+    StoreHandle handle(original, nullptr);
+    MetaBody meta;
+    const Status status = read_meta(handle.context(), &meta);
+    if (!status.is(Code::kNotFound)) {
+      check(status, original);
+      next_id = meta.next_id;
+    }
+  }
+  table_close(original, NoLock);
+  if (next_id <= kMinId) return;
+  StoreHandle handle(rel, nullptr);
+  Batch batch(handle.context());
+  check(batch.expect_ids(next_id - 1), rel);
 }
 
 // As heap's: every fork, flushed first, logged where the relation is.
@@ -45,6 +69,7 @@ void relation_copy_data(Relation rel, const RelFileNode* file) {
     }
     RelationCopyStorage(RelationGetSmgr(rel), target, number, persistence);
   }
+  stop_after(Step::kCopyStore);
   RelationDropStorage(rel);
   smgrclose(target);
 }
@@ -59,6 +84,7 @@ void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bo
   FlushRelationBuffers(rel);
   RelationCopyStorage(RelationGetSmgr(rel), RelationGetSmgr(target), MAIN_FORKNUM,
                       rel->rd_rel->relpersistence);
+  stop_after(Step::kCopyStore);
   *xid_cutoff = rel->rd_rel->relfrozenxid;
   *multi_cutoff = rel->rd_rel->relminmxid;
   *tuples = rel->rd_rel->reltuples;

@@ -19,9 +19,17 @@ HeapTuple copy_heap_tuple(TupleTableSlot* slot) {
   return tuple;
 }
 
+// The executor knows ctid and tableoid itself; the stamps of an entry are not in the slot.
+Datum no_system_column(TupleTableSlot* slot, int number, bool* null) {
+  (void)number, (void)null;
+  Relation rel = table_open(slot->tts_tableOid, NoLock);
+  unsupported(rel, "a system column", "Rows have a ctid and a tableoid only.");
+}
+
 TupleTableSlotOps make_slot_ops() {
   TupleTableSlotOps ops = TTSOpsVirtual;
   ops.copy_heap_tuple = copy_heap_tuple;
+  ops.getsysattr = no_system_column;
   return ops;
 }
 
@@ -109,6 +117,28 @@ void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot) {
   store_entry(rel, entry, lazy, slot);
   ExecMaterializeSlot(slot);
   pfree(lazy);
+}
+
+namespace {
+
+// ANALYZE looks no closer at a value above its WIDTH_THRESHOLD than to count it as too wide.
+constexpr uint64_t kWideForAnalyze = 1024;
+
+// A value in line that is as wide for ANALYZE and takes a few bytes.
+Datum stand_in() {
+  constexpr size_t kBytes = VARHDRSZ + 2 * kWideForAnalyze;
+  void* zeros = palloc0(kBytes);
+  SET_VARSIZE(zeros, kBytes);
+  return toast_compress_datum(PointerGetDatum(zeros), TOAST_PGLZ_COMPRESSION);
+}
+
+}  // namespace
+
+void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot) {
+  store_entry(rel, entry, lazy, slot);
+  if (entry.id <= PG_UINT32_MAX || entry.raw_bytes <= kWideForAnalyze) return;
+  if (lazy->stand_in == 0) lazy->stand_in = stand_in();
+  slot->tts_values[1] = lazy->stand_in;
 }
 
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,

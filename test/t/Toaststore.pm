@@ -7,9 +7,12 @@ use warnings;
 
 use Digest::SHA qw(sha256 sha256_hex);
 use Exporter 'import';
+use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(random_bytes create_random_bytes digests verify_store same_store relation_file);
+our @EXPORT = qw(random_bytes create_random_bytes digests verify_store same_store relation_file
+  start_again wait_until_up);
 
 # Bytes that do not compress: always the same for one seed.
 sub random_bytes
@@ -67,6 +70,30 @@ sub relation_file
 {
 	my ($node, $relation, $database) = @_;
 	return $node->safe_psql($database // 'postgres', "SELECT pg_relation_filepath('$relation')");
+}
+
+# Starts a server whose postmaster was killed, maybe by itself. Orphaned backends go when they
+# notice; until then the shared memory is still in use.
+sub start_again
+{
+	my ($node) = @_;
+	undef $node->{_pid};
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if $node->start(fail_ok => 1);
+		usleep(100_000);
+		$node->stop('fast', fail_ok => 1);
+	}
+	BAIL_OUT('the server does not start any more');
+}
+
+# Waits until a server that lost a backend takes queries again.
+sub wait_until_up
+{
+	my ($node) = @_;
+	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+	  or BAIL_OUT('the server does not recover');
+	return;
 }
 
 1;
