@@ -154,7 +154,8 @@ CREATE TABLE computed (id bigint, value bytea,
     USING toaststore_values;
 CREATE TABLE of_another (id bigint, value bytea,
     CONSTRAINT toaststore_options CHECK (options(0, 0, 8192, 'zstd'))) USING toaststore_values;
-SELECT toaststore.put('computed', lines(3000)), toaststore.put('of_another', lines(3000));
+SELECT toaststore.put('computed', lines(3000));
+INSERT INTO of_another (value) VALUES (lines(3000));
 SELECT layout, compression FROM toaststore.info('computed', 1);
 SELECT layout, compression FROM toaststore.info('of_another', 1);
 

@@ -294,7 +294,6 @@ ALTER TABLE media ADD PRIMARY KEY (id);
 \echo :SQLSTATE
 CREATE INDEX CONCURRENTLY media_id ON media (id);
 \echo :SQLSTATE
-DROP INDEX media_id;
 CLUSTER media;
 \echo :SQLSTATE
 MERGE INTO media USING (VALUES (1000)) new (id) ON media.id = new.id
@@ -312,18 +311,16 @@ SELECT id, convert_from(value, 'UTF8') FROM media WHERE id < 2000;
 SELECT toaststore.create_store('changed');
 SELECT toaststore.put('changed', 'x');
 ALTER TABLE changed ADD COLUMN note text;
-SELECT toaststore.put('changed', 'x');
 \echo :SQLSTATE
-SELECT toaststore.get('changed', 1);
+ALTER TABLE changed DROP COLUMN value;
 \echo :SQLSTATE
 SELECT * FROM changed;
-\echo :SQLSTATE
-INSERT INTO changed (value) VALUES ('x');
-\echo :SQLSTATE
-DELETE FROM changed;
-\echo :SQLSTATE
--- Without it, all is well again.
+DROP TABLE changed;
+-- A table that had some becomes a store, but not the rows with them.
+CREATE TABLE changed (id bigint, value bytea, note text);
+INSERT INTO changed VALUES (1, 'x', 'noted');
 ALTER TABLE changed DROP COLUMN note;
+ALTER TABLE changed SET ACCESS METHOD toaststore_values;
 SELECT toaststore.get('changed', 1);
 SELECT toaststore.put('changed', 'y');
 INSERT INTO changed VALUES (NULL, 'z');
@@ -331,9 +328,6 @@ SELECT *, changed AS whole FROM changed;
 DELETE FROM changed WHERE id = 2 RETURNING *;
 COPY changed TO STDOUT;
 SELECT * FROM toaststore.verify('changed');
-ALTER TABLE changed DROP COLUMN value;
-SELECT toaststore.put('changed', 'x');
-\echo :SQLSTATE
 DROP TABLE changed;
 -- Other changes of a table are fine.
 ALTER TABLE copied RENAME TO renamed;

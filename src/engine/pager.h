@@ -27,7 +27,8 @@ struct PageRef {
   const std::byte* data = nullptr;
   Block block = kNoBlock;
   int64_t handle = 0;
-  bool fresh = false;  // contents unspecified until a change initialises it
+  bool fresh = false;      // contents unspecified until a change initialises it
+  bool exclusive = false;  // the latch, for hosts that need to know at its release
 };
 
 // One piece of a value to append to a value page.

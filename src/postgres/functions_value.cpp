@@ -61,9 +61,9 @@ PG_FUNCTION_INFO_V1(toaststore_delete);
 // put(store regclass, value bytea) -> bigint: the id of the value stored.
 Datum toaststore_put(PG_FUNCTION_ARGS) {
   Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kPut);
-  toaststore::check_writable(rel, "toaststore.put()");
-  const bytea* value = PG_GETARG_BYTEA_PP(1);
   StoreHandle handle(rel, GetActiveSnapshot());
+  toaststore::check_writable(handle, "toaststore.put()");
+  const bytea* value = PG_GETARG_BYTEA_PP(1);
   handle.transactions().note_write();
   uint64_t id = 0;
   check(handle.store().put(bytes_of(value), VARSIZE_ANY_EXHDR(value), &id), rel, id);
@@ -76,7 +76,8 @@ Datum toaststore_put(PG_FUNCTION_ARGS) {
 // put_many(store regclass, values bytea[]) -> bigint[]: the ids, in the order of the values.
 Datum toaststore_put_many(PG_FUNCTION_ARGS) {
   Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kPut);
-  toaststore::check_writable(rel, "toaststore.put_many()");
+  StoreHandle handle(rel, GetActiveSnapshot());
+  toaststore::check_writable(handle, "toaststore.put_many()");
   ArrayType* array = PG_GETARG_ARRAYTYPE_P(1);
   Datum* values;
   bool* nulls;
@@ -89,7 +90,6 @@ Datum toaststore_put_many(PG_FUNCTION_ARGS) {
                       errdetail("Element %d of the array is null.", i + 1)));
     }
   }
-  StoreHandle handle(rel, GetActiveSnapshot());
   auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<size_t>(Max(count, 1))));
   handle.transactions().note_write();
   Batch batch(handle.context());
@@ -164,9 +164,9 @@ Datum toaststore_length(PG_FUNCTION_ARGS) {
 // delete(store regclass, id bigint) -> boolean: was it there?
 Datum toaststore_delete(PG_FUNCTION_ARGS) {
   Relation rel = toaststore::open_store(PG_GETARG_OID(0), RowExclusiveLock, Right::kDelete);
-  toaststore::check_writable(rel, "toaststore.delete()");
-  const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
   StoreHandle handle(rel, GetActiveSnapshot());
+  toaststore::check_writable(handle, "toaststore.delete()");
+  const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
   handle.transactions().note_write();
   const Status status = handle.store().erase(id);
   if (!status.is(Code::kNotFound)) {

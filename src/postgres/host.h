@@ -129,8 +129,12 @@ class StoreHandle {
 
   Relation rel() const { return rel_; }
   Context& context() { return context_; }
-  Store& store() { return store_; }
+  IdStore& store() { return store_; }
   ServerTransactions& transactions() { return transactions_; }
+  // Does the store have CHECK constraints besides that of the options?
+  bool has_checks() const { return has_checks_; }
+  // Does a CHECK constraint or a partition bound depend on the id?
+  bool binds_id() const { return binds_id_; }
 
  private:
   StoreHandle(Relation rel, Snapshot snapshot, const struct StoreCache& cache);
@@ -141,17 +145,22 @@ class StoreHandle {
   ServerTransactions transactions_;
   ServerMemory memory_;
   Context context_;
-  Store store_;
+  IdStore store_;
+  bool has_checks_;
+  bool binds_id_;
 };
 
 // Drops what the backend remembers of a store whose file starts anew.
 void forget_store(Relation rel);
 
+constexpr char kAccessMethod[] = "toaststore_values";
+
 // Does the relation have the access method toaststore_values?
 bool is_store(Relation rel);
 
-// Opens a store named by a caller: 42809 where it is none, 42501 without the right, 0A000 where row
-// security would apply.  All that is checked before the lock is waited for.
+// Opens a store named by a caller: 42P01 where nothing is, 42809 where it is no store, 42501
+// without the right, 0A000 where row security would apply.  Rights are checked before the lock is
+// waited for, and again when it is had.
 enum class Right : uint8_t { kGet, kPut, kDelete, kOwn };
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right);
 
@@ -160,15 +169,19 @@ void check_columns(Relation rel);
 
 // What a change of the store by a function needs: not on a standby, not read-only, not in a
 // parallel worker; and nothing on the table that SQL would obey and the function cannot (0A000).
-void check_writable(Relation rel, const char* function);
+void check_writable(const StoreHandle& handle, const char* function);
 
 // ---- options.cpp -----------------------------------------------------------------------------
 
 // The options that the store's CHECK constraint names; the defaults where it has none.
 Options catalog_options(Relation rel);
 
-// Is this the name of the constraint that holds the options?
-bool is_options_constraint(const char* name);
+// What of the catalog INSERT obeys; see StoreHandle.
+struct Restrictions {
+  bool has_checks;
+  bool binds_id;
+};
+Restrictions catalog_restrictions(Relation rel);
 
 // Raises 22023 where a threshold is out of its range.
 void check_thresholds(const Options& options);
@@ -183,7 +196,9 @@ const char* layout_name(Layout layout);
 
 extern const TableAmRoutine store_routine;
 
-// Tuple identifiers of by-id stores: 15 bits of the id in the offset, the rest in the block.
+// Tuple identifiers of by-id stores: 15 bits of the id in the offset, from 1, the rest in the
+// block.
+constexpr OffsetNumber kTidOffsets = 1 << 15;
 inline ItemPointerData tid_of(uint64_t id) {
   ItemPointerData tid;
   ItemPointerSet(&tid, static_cast<BlockNumber>(id >> 15),

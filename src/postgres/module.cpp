@@ -1,6 +1,6 @@
 // What the server sees of the library when it loads it.
 
-#include "postgres/host.h"
+#include "postgres/store_am.h"
 
 extern "C" {
 #include "utils/guc.h"
@@ -17,6 +17,7 @@ void _PG_init();
 void _PG_init() {
   toaststore::define_stop_at();
   MarkGUCPrefixReserved("toaststore");
+  toaststore::install_guard();
 }
 
 // toaststore.version() -> text

@@ -8,12 +8,17 @@
 // The meta page holds a copy of the thresholds, which are fixed at creation.
 //
 // Anybody may write a constraint of that name on a table of their own: nothing of it is evaluated
-// here.  It counts only if it is a call of our own function with constants of the right types.
+// here.  It counts only if it is a call of our own function, and of its arguments only constants of
+// the right types; one that is no call of ours, or looks at the row, is a constraint like any
+// other.
 
 #include "engine/codec.h"
 #include "postgres/host.h"
 
 extern "C" {
+#include "optimizer/optimizer.h"
+#include "utils/partcache.h"
+
 extern Datum toaststore_options(PG_FUNCTION_ARGS);
 }
 
@@ -73,38 +78,67 @@ void read_call(const FuncExpr* call, Options* options) {
   check_thresholds(*options);
 }
 
-}  // namespace
-
-namespace {
+// The call that the constraint consists of, if it is the one that holds the options.  One that
+// looks at the row is somebody's condition on it.
+const FuncExpr* options_call(const ConstrCheck& check, const Node* node) {
+  const bool found = strcmp(check.ccname, kConstraintName) == 0 && calls_options(node) &&
+                     !contain_var_clause(const_cast<Node*>(node));
+  return found ? reinterpret_cast<const FuncExpr*>(node) : nullptr;
+}
 
 void read_constraints(Relation rel, Options* options) {
   const TupleConstr* constraints = RelationGetDescr(rel)->constr;
   for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
     const ConstrCheck& check = constraints->check[i];
-    if (!is_options_constraint(check.ccname)) continue;
     const auto* node = static_cast<const Node*>(stringToNode(check.ccbin));
-    if (calls_options(node)) read_call(reinterpret_cast<const FuncExpr*>(node), options);
+    const FuncExpr* call = options_call(check, node);
+    if (call != nullptr) read_call(call, options);
   }
 }
 
-}  // namespace
+// The transient table of a rewrite has no constraints: the one it replaces has.
+Relation constrained(Relation rel) {
+  return OidIsValid(rel->rd_rel->relrewrite) ? table_open(rel->rd_rel->relrewrite, NoLock) : rel;
+}
 
-bool is_options_constraint(const char* name) { return strcmp(name, kConstraintName) == 0; }
+// Does the expression refer to the column id, or to the row as a whole?
+bool refers_to_id(const Node* node) {
+  Bitmapset* columns = nullptr;
+  pull_varattnos(const_cast<Node*>(node), 1, &columns);
+  return bms_is_member(1 - FirstLowInvalidHeapAttributeNumber, columns) ||
+         bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+}  // namespace
 
 Options catalog_options(Relation rel) {
   Options options;
   if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid == OIDOID) {
     options.kind = StoreKind::kToast;
   }
-  if (OidIsValid(rel->rd_rel->relrewrite)) {
-    // The transient table of a rewrite has no constraints: the one it replaces has.
-    Relation original = table_open(rel->rd_rel->relrewrite, NoLock);
-    read_constraints(original, &options);
-    table_close(original, NoLock);
-  } else {
-    read_constraints(rel, &options);
-  }
+  Relation source = constrained(rel);
+  read_constraints(source, &options);
+  if (source != rel) table_close(source, NoLock);
   return options;
+}
+
+Restrictions catalog_restrictions(Relation rel) {
+  Restrictions found{};
+  Relation source = constrained(rel);
+  const TupleConstr* constraints = RelationGetDescr(source)->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
+    const ConstrCheck& check = constraints->check[i];
+    const auto* node = static_cast<const Node*>(stringToNode(check.ccbin));
+    if (options_call(check, node) != nullptr) continue;
+    found.has_checks = true;
+    found.binds_id = found.binds_id || refers_to_id(node);
+  }
+  if (source->rd_rel->relispartition) {
+    const List* bounds = RelationGetPartitionQual(source);
+    found.binds_id = found.binds_id || refers_to_id(reinterpret_cast<const Node*>(bounds));
+  }
+  if (source != rel) table_close(source, NoLock);
+  return found;
 }
 
 void check_thresholds(const Options& options) {

@@ -13,6 +13,7 @@ struct StoreCache {
   Options options;
   Hints hints;
   Block blocks;
+  Restrictions restrictions;  // change only under a lock that no user of the cache lets through
 };
 
 namespace {
@@ -27,6 +28,7 @@ StoreCache cache_of(Relation rel) {
   StoreCache cache{};
   cache.file = rel->rd_node;
   cache.options = catalog_options(rel);
+  cache.restrictions = catalog_restrictions(rel);
   return cache;
 }
 
@@ -43,13 +45,16 @@ StoreHandle::StoreHandle(Relation rel, Snapshot snapshot, const StoreCache& cach
       // A page that came in although its checksum failed proves nothing.
       context_{pager_, transactions_, memory_,
                hints_, cache.options, !DataChecksumsEnabled() || ignore_checksum_failure},
-      store_(context_) {}
+      store_(context_),
+      has_checks_(cache.restrictions.has_checks),
+      binds_id_(cache.restrictions.binds_id) {}
 
 void StoreHandle::keep() {
   if (rel_->rd_amcache == nullptr) {
     rel_->rd_amcache = MemoryContextAlloc(CacheMemoryContext, sizeof(StoreCache));
   }
-  new (rel_->rd_amcache) StoreCache{rel_->rd_node, context_.options, hints_, pager_.known_blocks()};
+  new (rel_->rd_amcache) StoreCache{
+      rel_->rd_node, context_.options, hints_, pager_.known_blocks(), {has_checks_, binds_id_}};
 }
 
 void forget_store(Relation rel) {
@@ -61,22 +66,36 @@ bool is_store(Relation rel) { return rel->rd_tableam == &store_routine; }
 
 namespace {
 
-constexpr char kAccessMethod[] = "toaststore_values";
-
 [[noreturn]] void not_a_store(const char* name) {
   ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a toaststore", name),
                   errhint("Create one with toaststore.create_store().")));
   pg_unreachable();
 }
 
+[[noreturn]] void not_there(Oid relid) {
+  ereport(ERROR,
+          (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relid)));
+  pg_unreachable();
+}
+
+// As the statement that a function stands for: SELECT of a value by its id looks at both columns,
+// INSERT gives the value only.
+bool may(Oid relid, Right right) {
+  const Oid role = GetUserId();
+  const AclMode mode = right == Right::kGet   ? ACL_SELECT
+                       : right == Right::kPut ? ACL_INSERT
+                                              : ACL_DELETE;
+  if (pg_class_aclcheck(relid, role, mode) == ACLCHECK_OK) return true;
+  if (right == Right::kDelete) return false;
+  if (pg_attribute_aclcheck(relid, 2, role, mode) != ACLCHECK_OK) return false;
+  return right == Right::kPut || pg_attribute_aclcheck(relid, 1, role, mode) == ACLCHECK_OK;
+}
+
 // What can be known of a relation without a lock on it: whoever may not use a store must not make
 // others wait behind the lock either.
-void check_before_lock(Oid relid, Right right) {
+void check_right(Oid relid, Right right) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("relation with OID %u does not exist", relid)));
-  }
+  if (!HeapTupleIsValid(tuple)) not_there(relid);
   const auto* form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
   const char* name = pstrdup(NameStr(form->relname));
   const char kind = form->relkind;
@@ -89,18 +108,18 @@ void check_before_lock(Oid relid, Right right) {
     }
     return;
   }
-  const AclMode mode = right == Right::kGet   ? ACL_SELECT
-                       : right == Right::kPut ? ACL_INSERT
-                                              : ACL_DELETE;
-  const AclResult result = pg_class_aclcheck(relid, GetUserId(), mode);
-  if (result != ACLCHECK_OK) aclcheck_error(result, get_relkind_objtype(kind), name);
+  if (!may(relid, right)) aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind), name);
 }
 
 }  // namespace
 
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
-  check_before_lock(relid, right);
-  Relation rel = relation_open(relid, lock_mode);
+  check_right(relid, right);
+  const uint64 seen = SharedInvalidMessageCounter;
+  Relation rel = try_relation_open(relid, lock_mode);
+  // Whoever was waited for may have dropped the store or taken the right away.
+  if (rel == nullptr) not_there(relid);
+  if (SharedInvalidMessageCounter != seen) check_right(relid, right);
   if (!is_store(rel)) not_a_store(RelationGetRelationName(rel));
   if (right != Right::kOwn && check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR,
@@ -131,24 +150,24 @@ void check_columns(Relation rel) {
 namespace {
 
 // Constraints, triggers and the rest that INSERT and DELETE obey.
-const char* beyond_functions(Relation rel) {
+const char* beyond_functions(const StoreHandle& handle) {
+  Relation rel = handle.rel();
   if (rel->rd_rel->relkind != RELKIND_RELATION) return "is not a plain table";
   if (rel->rd_rel->relispartition) return "is a partition";
   if (rel->trigdesc != nullptr) return "has triggers or foreign keys";
-  const TupleConstr* constraints = RelationGetDescr(rel)->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
-    if (!is_options_constraint(constraints->check[i].ccname)) return "has check constraints";
-  }
+  if (rel->rd_rules != nullptr) return "has rules";
+  if (handle.has_checks()) return "has check constraints";
   return nullptr;
 }
 
 }  // namespace
 
-void check_writable(Relation rel, const char* function) {
+void check_writable(const StoreHandle& handle, const char* function) {
+  Relation rel = handle.rel();
   PreventCommandDuringRecovery(function);
   PreventCommandIfParallelMode(function);
   if (!rel->rd_islocaltemp) PreventCommandIfReadOnly(function);
-  const char* reason = beyond_functions(rel);
+  const char* reason = beyond_functions(handle);
   if (reason != nullptr) {
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -81,8 +81,9 @@ bool check_stop_at(char** value, void** extra, GucSource) {
   if (stop == nullptr) return false;
   if (!parse(*value, stop)) {
     free(stop);
-    GUC_check_errdetail("It must be STEP:ACTION or STEP:ACTION:SKIP, where ACTION is error, kill, "
-                        "kill_postmaster or, at a pause, wait.");
+    GUC_check_errdetail(
+        "It must be STEP:ACTION or STEP:ACTION:SKIP, where ACTION is error, kill, "
+        "kill_postmaster or, at a pause, wait.");
     GUC_check_errhint("Steps are: %s.", all_steps());
     return false;
   }

@@ -10,6 +10,13 @@ namespace toaststore {
 // 0A000 with a hint.
 [[noreturn]] void unsupported(Relation rel, const char* what, const char* hint);
 
+constexpr char kIndexHint[] = "The store finds values by id without an index.";
+
+// ---- table_guard.cpp -------------------------------------------------------------------------
+
+// Called once, when the library is loaded.
+void install_guard();
+
 // ---- table_scan.cpp --------------------------------------------------------------------------
 TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int nkeys, ScanKeyData* keys,
                          ParallelTableScanDesc parallel, uint32 flags);
@@ -44,7 +51,8 @@ struct LazyValue {
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 // For slots that outlive the scan: with the value read.
 void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot);
-// For ANALYZE, which copies thousands of rows: long values without a TOAST pointer are stood in for.
+// For ANALYZE, which copies thousands of rows: long values without a TOAST pointer are stood in
+// for.
 void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot);
@@ -67,6 +75,7 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapsho
 void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
                                TransactionId* freeze_xid, MultiXactId* min_multi);
 void relation_nontransactional_truncate(Relation rel);
+void finish_bulk_insert(Relation rel, int options);
 void relation_copy_data(Relation rel, const RelFileNode* file);
 void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bool use_sort,
                                TransactionId oldest_xmin, TransactionId* xid_cutoff,

@@ -14,7 +14,6 @@ void unsupported(Relation rel, const char* what, const char* hint) {
 
 namespace {
 
-constexpr char kIndexHint[] = "The store finds values by id without an index.";
 constexpr char kUpdateHint[] = "Delete the value and put the new one, which gets an id of its own.";
 
 [[noreturn]] void no_index(Relation rel) { unsupported(rel, "an index", kIndexHint); }
@@ -45,9 +44,11 @@ void index_validate_scan(Relation rel, Relation index, IndexInfo* info, Snapshot
   no_index(rel);
 }
 
+// Offsets beyond those that tid_of() makes would name the ids of another block.
 bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid) {
   (void)scan;
-  return ItemPointerIsValid(tid);
+  const OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+  return offset >= 1 && offset <= kTidOffsets;
 }
 // A value has one version.
 void tuple_get_latest_tid(TableScanDesc scan, ItemPointer tid) { (void)scan, (void)tid; }
@@ -117,6 +118,7 @@ constexpr TableAmRoutine make_routine() {
   am.tuple_delete = tuple_delete;
   am.tuple_update = tuple_update;
   am.tuple_lock = tuple_lock;
+  am.finish_bulk_insert = finish_bulk_insert;
   am.relation_set_new_filenode = relation_set_new_filenode;
   am.relation_nontransactional_truncate = relation_nontransactional_truncate;
   am.relation_copy_data = relation_copy_data;

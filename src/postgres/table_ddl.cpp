@@ -28,6 +28,30 @@ void relation_nontransactional_truncate(Relation rel) {
   forget_store(rel);
 }
 
+// A rewrite (ALTER TABLE .. SET LOGGED and the like) inserts the rows that are left into a new
+// file. The counter goes on where it was: an id that was deleted must not come to name another
+// value.
+void finish_bulk_insert(Relation rel, int options) {
+  (void)options;
+  if (!OidIsValid(rel->rd_rel->relrewrite)) return;
+  Relation original = table_open(rel->rd_rel->relrewrite, NoLock);
+  uint64_t next_id = 0;
+  if (is_store(original)) {
+    StoreHandle handle(original, nullptr);
+    MetaBody meta;
+    const Status status = read_meta(handle.context(), &meta);
+    if (!status.is(Code::kNotFound)) {
+      check(status, original);
+      next_id = meta.next_id;
+    }
+  }
+  table_close(original, NoLock);
+  if (next_id <= kMinId) return;
+  StoreHandle handle(rel, nullptr);
+  Batch batch(handle.context());
+  check(batch.expect_ids(next_id - 1), rel);
+}
+
 // As heap's: every fork, flushed first, logged where the relation is.
 void relation_copy_data(Relation rel, const RelFileNode* file) {
   const char persistence = rel->rd_rel->relpersistence;
