@@ -1,5 +1,5 @@
 # pg_upgrade carries stores over as they are, copied and linked: values, ids, options and the age of
-# their transaction ids; also a store that once had another column.
+# their transaction ids; also a store made of a table that once had another column.
 
 use strict;
 use warnings;
@@ -18,10 +18,10 @@ create_random_bytes($old);
 $old->safe_psql('postgres', q[
 	SELECT toaststore.create_store('media');
 	SELECT toaststore.create_store('tuned', 100, 8000, 8192, 'zstd:3');
-	SELECT toaststore.create_store('empty');
 	CREATE TABLE changed (id bigint, value bytea, note text);
 	ALTER TABLE changed DROP COLUMN note;
-	ALTER TABLE changed SET ACCESS METHOD toaststore_values]);
+	ALTER TABLE changed SET ACCESS METHOD toaststore_values;
+	SELECT toaststore.create_store('empty')]);
 my @stores = ('media', 'tuned', 'changed');
 for my $store (@stores)
 {
@@ -30,7 +30,6 @@ for my $store (@stores)
 		SELECT toaststore.delete('$store', id) FROM $store WHERE id % 10 = 3;
 		BEGIN; SELECT toaststore.put('$store', 'rolled back'); ROLLBACK]);
 }
-
 # What must be the same: values by SHA-256, options, the oldest transaction id.
 sub state_of
 {
