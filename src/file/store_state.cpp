@@ -175,7 +175,7 @@ Status StoreState::open_to_read() {
   TOASTSTORE_TRY(read_control(files_, directory_, &control_));
   TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
   LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
-                   control_.synced);
+                   control_.synced, LogReader::Purpose::kLook);
   TOASTSTORE_TRY(reader.open(control_.redo));
   Record record;
   Lsn lsn;
