@@ -46,6 +46,7 @@ class LogReader {
   Status next_group(bool* more);
   // The group at an offset of the loaded segment; null unless it is one.
   const std::byte* group_at(uint64_t offset) const;
+  uint64_t written_bytes() const;
   Status check_end();
 
   Files& files_;
