@@ -1,4 +1,4 @@
-// Files in memory, for fuzz targets: they never fail.
+// Files in memory, for fuzz targets: they fail only where a file would grow beyond a limit.
 
 #ifndef TOASTSTORE_TEST_FUZZ_SUPPORT_MEMORY_FILES_H_
 #define TOASTSTORE_TEST_FUZZ_SUPPORT_MEMORY_FILES_H_
@@ -14,6 +14,8 @@
 
 namespace toaststore::fuzz {
 
+inline constexpr uint64_t kMostBytes = 64 << 20;
+
 using Content = std::shared_ptr<std::vector<std::byte>>;
 
 class MemoryFile final : public File {
@@ -28,6 +30,7 @@ class MemoryFile final : public File {
     return Status::Ok();
   }
   Status write(uint64_t offset, const void* bytes, size_t length) override {
+    if (offset + length > kMostBytes) return Status::Error(Code::kNoSpace, "disk is full");
     if (content_->size() < offset + length) content_->resize(offset + length);
     if (length > 0) std::memcpy(content_->data() + offset, bytes, length);
     return Status::Ok();
@@ -39,6 +42,7 @@ class MemoryFile final : public File {
   }
   Status reserve(uint64_t from, uint64_t to) override {
     (void)from;
+    if (to > kMostBytes) return Status::Error(Code::kNoSpace, "disk is full");
     if (content_->size() < to) content_->resize(to);
     return Status::Ok();
   }
