@@ -6,10 +6,13 @@
 -- Made here, not named in the control file: a schema of that name that somebody else made before is
 -- an error, and the schema goes with the extension.
 CREATE SCHEMA toaststore;
+COMMENT ON SCHEMA toaststore IS 'functions of the extension toaststore';
 GRANT USAGE ON SCHEMA toaststore TO PUBLIC;
 
 CREATE FUNCTION toaststore.toaststore_values_handler(internal) RETURNS table_am_handler
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+COMMENT ON FUNCTION toaststore.toaststore_values_handler(internal) IS
+    'handler of the table access method toaststore_values';
 
 CREATE ACCESS METHOD toaststore_values TYPE TABLE HANDLER toaststore.toaststore_values_handler;
 COMMENT ON ACCESS METHOD toaststore_values IS 'value store of toaststore: (id bigint, value bytea)';

@@ -18,9 +18,14 @@ CREATE SCHEMA toaststore;
 CREATE EXTENSION toaststore;
 DROP SCHEMA toaststore;
 
--- Every function says what it does.
+-- Everything that it brings says what it is, settings too.
 CREATE EXTENSION toaststore;
-SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = 'toaststore' AND obj_description(p.oid, 'pg_proc') IS NULL
-  AND p.prorettype <> 'table_am_handler'::regtype;
+SELECT count(*) > 10 AS has_members,
+       string_agg(pg_describe_object(classid, objid, objsubid), ', ')
+           FILTER (WHERE coalesce(obj_description(objid, classid::regclass::name), '') = '') AS without_comment
+  FROM pg_depend
+ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'toaststore');
+SELECT toaststore.version() IS NOT NULL AS library_is_loaded;
+SELECT name FROM pg_settings WHERE name LIKE 'toaststore.%' AND coalesce(short_desc, '') = '';
 DROP EXTENSION toaststore;

@@ -199,7 +199,7 @@ INSERT INTO media VALUES (8, 'third');
 ROLLBACK TO b;
 COMMIT;
 SELECT * FROM shown;
--- Taken while it may still be looked at, also by the own transaction.
+-- Taken for the transaction that deleted it, free for the next one.
 BEGIN;
 DELETE FROM media WHERE id = 8;
 INSERT INTO media VALUES (8, 'in the same transaction');

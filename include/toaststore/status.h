@@ -3,7 +3,9 @@
 //
 // Invariants:
 //   * `reason` is a string literal: a status may be dropped by a longjmp without leaking.
-//   * `block` is kNoBlock, or the page that the reason speaks of; `id` is 0, or the value.
+//   * `block` is kNoBlock, or the page that the reason speaks of; `id` is 0, or the value; `error`
+//   is
+//     0, or the operating system's errno.
 
 #ifndef TOASTSTORE_STATUS_H_
 #define TOASTSTORE_STATUS_H_
@@ -37,19 +39,23 @@ struct [[nodiscard]] Status {
   Block block = kNoBlock;
   const char* reason = "";
   uint64_t id = 0;
+  int error = 0;
 
   bool ok() const { return code == Code::kOk; }
   bool is(Code other) const { return code == other; }
 
   static Status Ok() { return {}; }
   static Status Error(Code code, const char* reason, Block block = kNoBlock) {
-    return {code, block, reason, 0};
+    return {code, block, reason, 0, 0};
   }
   static Status Corruption(Block block, const char* reason) {
-    return {Code::kCorruption, block, reason, 0};
+    return {Code::kCorruption, block, reason, 0, 0};
   }
   static Status Exists(uint64_t id, const char* reason) {
-    return {Code::kExists, kNoBlock, reason, id};
+    return {Code::kExists, kNoBlock, reason, id, 0};
+  }
+  static Status System(Code code, const char* reason, int error) {
+    return {code, kNoBlock, reason, 0, error};
   }
 };
 

@@ -100,7 +100,7 @@ Status Appender::new_batch(uint64_t expected) {
   lane.id_start = meta.body.next_id;
   lane.id_end = lane.id_start + ids;
   meta.body.next_id = lane.id_end;
-  Change change(context_.pager);
+  Change change(context_.pager, Step::kTakeIds);
   meta.stage(&change);
   TOASTSTORE_TRY(change.commit());
   next_id_ = lane.id_start;

@@ -16,7 +16,7 @@ Status Batch::open() {
 
 Status Batch::append(uint64_t id, const std::byte* bytes, uint64_t length) {
   if (pending_ == kPending) TOASTSTORE_TRY(flush());
-  TOASTSTORE_TRY(context_.pager.breathe());
+  TOASTSTORE_TRY(context_.pager.pause(Step::kPutValue));
   Transactions& transactions = context_.transactions;
   Entry* entry = &entries_[pending_];
   const Xid xid = transactions.current();  // before the first piece
@@ -67,8 +67,10 @@ Status Batch::insert_some(uint16_t* done) {
       return extend_chain(context_, ChainId::journal(appender_.lane()));
     }
     const Fate fate = context_.transactions.fate(place.entry.stamps(), &holder);
-    if (fate == Fate::kAbsent) {
-      const Status status = replace_absent(place, entry);
+    const bool removable =
+        fate == Fate::kDeleted && context_.transactions.removable(place.entry.xmax);
+    if (fate == Fate::kAbsent || removable) {
+      const Status status = replace_entry(place, entry, removable);
       if (status.ok()) *done = static_cast<uint16_t>(*done + 1);
       if (!status.is(Code::kRetry)) return status;
       place.leaf.release();
@@ -111,14 +113,14 @@ Status Batch::stage_group(const LeafPlace& place, uint16_t first, uint16_t count
     note_xid(records[i].xid, &tail);
   }
   std::byte moved[kRecordSpace];
-  Change change(context_.pager);
+  Change change(context_.pager, Step::kInsertEntries);
   stage_insert(place, &entries_[first], count, moved, &change);
   stage_records(journal, tail, records, count, &change);
   return change.commit();
 }
 
-// One change: an aborted entry gives way, its pieces are listed as dead.
-Status Batch::replace_absent(const LeafPlace& place, const Entry& entry) {
+// One change: an entry that nobody needs gives way, its pieces are listed as dead.
+Status Batch::replace_entry(const LeafPlace& place, const Entry& entry, bool was_seen) {
   PageGuard journal, dead;
   TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::journal(appender_.lane()), Latch::kExclusive,
                                   1, &journal));
@@ -127,7 +129,8 @@ Status Batch::replace_absent(const LeafPlace& place, const Entry& entry) {
   ChainTail tail = journal_tail(journal, appender_);
   note_xid(record.xid, &tail);
   const DeadRecord range = dead_record(place.entry);
-  Change change(context_.pager);
+  if (was_seen) context_.transactions.log_removal(place.entry.xmax, place.leaf.block());
+  Change change(context_.pager, Step::kReplaceEntry);
   stage_replace(place, entry, &change);
   stage_records(journal, tail, &record, 1, &change);
   stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);

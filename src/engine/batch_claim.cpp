@@ -59,7 +59,7 @@ Status Batch::expect_ids(uint64_t id) {
     const bool own = appender_.opened() && appender_.lane() == lane;
     if (own || lanes.held(lane)) meta.body.lanes[lane].id_start = meta.body.lanes[lane].id_end = 0;
   }
-  Change change(context_.pager);
+  Change change(context_.pager, Step::kRaiseNextId);
   meta.stage(&change);
   TOASTSTORE_TRY(change.commit());
   if (appender_.opened()) appender_.forget_ids();
@@ -85,7 +85,7 @@ Status Batch::take_from_batches(uint64_t id) {
     TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
     if (in_batch(meta.body.lanes[lane], id)) {
       meta.body.lanes[lane].id_start = meta.body.lanes[lane].id_end = 0;
-      Change change(context_.pager);
+      Change change(context_.pager, Step::kDropBatch);
       meta.stage(&change);
       TOASTSTORE_TRY(change.commit());
     }
@@ -113,8 +113,10 @@ Status Batch::claim(uint64_t id) {
         TOASTSTORE_TRY(context_.transactions.wait(holder));
         break;
       case Fate::kDeleted:
+        if (context_.transactions.removable(entry.xmax)) return Status::Ok();
+        return Status::Exists(id, "An older snapshot may still see the deleted value of this id");
       case Fate::kOwnDeleted:
-        return Status::Exists(id, "The id belongs to a deleted value that is not cleaned away yet");
+        return Status::Exists(id, "The value of this id was deleted in the same transaction");
       case Fate::kLive:
       case Fate::kUnseen:
         return Status::Exists(id, "The id is taken");

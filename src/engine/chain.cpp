@@ -101,7 +101,7 @@ Status extend_chain(Context& context, ChainId chain) {
   tail = pick.block;
   if (!last.held()) chain_head(&meta.body, chain) = pick.block;
 
-  Change change(context.pager);
+  Change change(context.pager, Step::kLinkChainPage);
   auto page = new_tail<ChainTail>(chain.kind, pick.block, chain.lane);
   page.next_id = old.next_id;
   page.position = old.position;

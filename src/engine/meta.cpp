@@ -112,7 +112,7 @@ Status store_compression(Context& context) {
   TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
   meta.body.codec = context.options.compression.codec;
   meta.body.level = static_cast<uint8_t>(context.options.compression.level);
-  Change change(context.pager);
+  Change change(context.pager, Step::kNoteCompression);
   meta.stage(&change);
   return change.commit();
 }
@@ -152,7 +152,7 @@ Status write_first_pages(Context& context) {
   TOASTSTORE_TRY(meta.create(pager, kMetaBlock));
   TOASTSTORE_TRY(zero.create(pager, 0));
 
-  Change change(pager);
+  Change change(pager, Step::kCreateStore);
   PageHeader empty = header_for(kPageHeaderBytes);
   empty.upper = empty.special = kPageBytes;
   change.put(change.add(zero), 0, empty);

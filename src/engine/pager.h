@@ -16,6 +16,7 @@
 #define TOASTSTORE_ENGINE_PAGER_H_
 
 #include "engine/format.h"
+#include "engine/step.h"
 
 namespace toaststore {
 
@@ -26,7 +27,8 @@ struct PageRef {
   const std::byte* data = nullptr;
   Block block = kNoBlock;
   int64_t handle = 0;
-  bool fresh = false;  // contents unspecified until a change initialises it
+  bool fresh = false;      // contents unspecified until a change initialises it
+  bool exclusive = false;  // the latch, for hosts that need to know at its release
 };
 
 // One piece of a value to append to a value page.
@@ -70,8 +72,8 @@ class Pager {
   virtual Status lock_creation() = 0;
   virtual void unlock_creation() = 0;
 
-  // A long piece of work has reached a point where it may be interrupted.
-  virtual Status breathe() = 0;
+  // A long piece of work has come to where it may be interrupted.  REQUIRES: no latch is held.
+  virtual Status pause(Step step) = 0;
 
  protected:
   ~Pager() = default;
@@ -153,7 +155,7 @@ class Change {
     const void* bytes;
   };
 
-  explicit Change(Pager& pager) : pager_(pager) {}
+  Change(Pager& pager, Step step) : pager_(pager), step_(step) {}
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
 
@@ -183,6 +185,7 @@ class Change {
 
   Status commit() { return pager_.apply(*this); }
 
+  Step step() const { return step_; }
   int pages() const { return pages_; }
   const PageRef& page(int index) const { return page_[index]; }
   int patches() const { return patches_; }
@@ -192,6 +195,7 @@ class Change {
   const void* copy(const void* bytes, size_t length);
 
   Pager& pager_;
+  Step step_;
   int pages_ = 0;
   int patches_ = 0;
   uint16_t copied_ = 0;

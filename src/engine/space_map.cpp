@@ -78,7 +78,7 @@ Status grow_map(Context& context, uint32_t map_page) {
   fresh_map_entries(entries);
   auto tail = new_tail<PlainTail>(PageKind::kMap, block);
   tail.index = map_page;
-  Change change(context.pager);
+  Change change(context.pager, Step::kGrowMap);
   const int slot = change.add(page);
   change.init(slot, tail, kTailOffset);
   change.write(slot, kPageHeaderBytes, entries, sizeof(entries));
@@ -187,7 +187,7 @@ Status refill_pages(Context& context) {
     TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
     if (meta.body.page_extent != full) break;
     meta.body.page_extent = chosen;
-    Change change(context.pager);
+    Change change(context.pager, Step::kOpenPageExtent);
     if (map.of(chosen).kind == ExtentKind::kFree) {
       map.of(chosen).kind = ExtentKind::kPages;
       map.stage(&change, chosen, chosen + 1);
@@ -273,7 +273,7 @@ Status commit_run(Context& context, const RunRequest& request, const Run& run, M
   bool free_left = false;
   for (const MapEntry& entry : map->entries) free_left |= entry.kind == ExtentKind::kFree;
   if (!free_left && meta.body.map_hint == map->index) meta.body.map_hint = map->index + 1;
-  Change change(context.pager);
+  Change change(context.pager, Step::kTakeRun);
   map->stage(&change, from, to);
   if (old_map != nullptr) {
     old_map->stage(&change, extent_of(request.old.start), extent_of(request.old.end - 1) + 1);

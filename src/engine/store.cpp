@@ -18,7 +18,7 @@ bool same_entry(const Entry& a, const Entry& b) { return std::memcmp(&a, &b, siz
 
 }  // namespace
 
-Status Store::lookup(uint64_t id, Entry* entry) {
+Status IdStore::lookup(uint64_t id, Entry* entry) {
   bool found;
   if (id >= kMinId && id <= kMaxId) {
     TOASTSTORE_TRY(find_entry(context_, id, entry, &found));
@@ -27,7 +27,7 @@ Status Store::lookup(uint64_t id, Entry* entry) {
   return Status::Error(Code::kNotFound, "no such value");
 }
 
-Status Store::fetch(Entry* entry, uint64_t offset, uint64_t length, std::byte* out) {
+Status IdStore::fetch(Entry* entry, uint64_t offset, uint64_t length, std::byte* out) {
   TOASTSTORE_TRY(load_hints(context_));
   Status status;
   for (int attempt = 0; attempt < kMaxReadAttempts; attempt++) {
@@ -44,7 +44,7 @@ Status Store::fetch(Entry* entry, uint64_t offset, uint64_t length, std::byte* o
   return Status::Corruption(status.block, status.reason);
 }
 
-Status Store::put(const std::byte* bytes, uint64_t length, uint64_t* id) {
+Status IdStore::put(const std::byte* bytes, uint64_t length, uint64_t* id) {
   Batch batch(context_);
   TOASTSTORE_TRY(batch.add(bytes, length, 0, id));
   return batch.flush();
@@ -75,7 +75,7 @@ Status stamp_deleted(Context& context, const Entry& seen) {
   const JournalRecord record{entry.id, entry.xmax, JournalAction::kDelete, {}};
   auto tail = page.tail<ChainTail>();
   note_xid(entry.xmax, &tail);
-  Change change(context.pager);
+  Change change(context.pager, Step::kStampDeleted);
   stage_replace(place, entry, &change);
   stage_records(page, tail, &record, 1, &change);
   return change.commit();
@@ -83,7 +83,7 @@ Status stamp_deleted(Context& context, const Entry& seen) {
 
 }  // namespace
 
-Status Store::erase(uint64_t id) {
+Status IdStore::erase(uint64_t id) {
   for (;;) {
     Entry entry;
     TOASTSTORE_TRY(lookup(id, &entry));
@@ -109,7 +109,7 @@ Status Store::erase(uint64_t id) {
   }
 }
 
-Status Store::purge(uint64_t id) {
+Status IdStore::purge(uint64_t id) {
   bool empty = false;
   for (bool removed = false; !removed;) {
     LeafPlace place;
@@ -125,7 +125,7 @@ Status Store::purge(uint64_t id) {
     TOASTSTORE_TRY(status);
     const DeadRecord range = dead_record(place.entry);
     std::byte moved[kRecordSpace];
-    Change change(context_.pager);
+    Change change(context_.pager, Step::kRemoveEntry);
     stage_remove(place, moved, &change);
     stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
     TOASTSTORE_TRY(change.commit());
@@ -135,7 +135,7 @@ Status Store::purge(uint64_t id) {
   return empty ? absorb_empty(context_, id) : Status::Ok();
 }
 
-uint64_t Store::chunks(const Entry& entry) const {
+uint64_t IdStore::chunks(const Entry& entry) const {
   if (entry.layout != Layout::kChunked) return 0;
   return chunk_count(entry.raw_bytes, context_.options.chunk_bytes);
 }

@@ -1,7 +1,7 @@
 // A store of values by id: what hosts build on.
 //
-// A Store is a view over the ports in its context and holds nothing between calls; a Batch holds a
-// lane from its first value to flush() or destruction.
+// An IdStore is a view over the ports in its context and holds nothing between calls; a Batch holds
+// a lane from its first value to flush() or destruction.
 //
 // Who sees what is the transactions port's to say: the engine keeps the stamps, and writes an entry
 // and its journal record in one change.
@@ -14,9 +14,9 @@
 
 namespace toaststore {
 
-class Store {
+class IdStore {
  public:
-  explicit Store(Context& context) : context_(context) {}
+  explicit IdStore(Context& context) : context_(context) {}
 
   // The entry of a value that the caller sees.  kNotFound where there is none.
   Status lookup(uint64_t id, Entry* entry);
@@ -73,7 +73,7 @@ class Batch {
   Status append(uint64_t id, const std::byte* bytes, uint64_t length);
   Status insert_some(uint16_t* done);
   Status stage_group(const LeafPlace& place, uint16_t first, uint16_t count);
-  Status replace_absent(const LeafPlace& place, const Entry& entry);
+  Status replace_entry(const LeafPlace& place, const Entry& entry, bool was_seen);
 
   Context& context_;
   Appender appender_;

@@ -52,6 +52,14 @@ class Transactions {
   // Waits until the transaction ends.  REQUIRES: no latch is held.
   virtual Status wait(Xid holder) = 0;
 
+  // Has every snapshot here seen the end of this transaction, so that a value it deleted may go?
+  // REQUIRES: it committed.
+  virtual bool removable(Xid deleter) = 0;
+
+  // Values whose deletion by `deleter` some snapshot of a standby may not see yet are about to go
+  // from this page: whoever still needs them there is told.
+  virtual void log_removal(Xid deleter, Block block) = 0;
+
   // After a committed transaction deleted what the caller wanted to delete: kNotFound under READ
   // COMMITTED, kConflict where the caller's snapshot is the transaction's.
   virtual Status lost_race() = 0;

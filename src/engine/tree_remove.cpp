@@ -74,7 +74,7 @@ Status commit_absorb(Context& context, const PageGuard& parent, uint16_t index,
   auto tail = left.tail<TreeTail>();
   const auto right_tail = right.tail<TreeTail>();
   const size_t size = record_bytes(tail.start.level);
-  Change change(context.pager);
+  Change change(context.pager, Step::kAbsorbPage);
 
   const int left_page = change.add(left);
   const auto end = static_cast<uint16_t>(kPageHeaderBytes + tail.count * size);

@@ -70,7 +70,7 @@ Status split_halves(Context& context, const PageGuard& left, const PagePick& pic
   right_tail.right = tail.right;
   right_tail.count = static_cast<uint16_t>(tail.count - cut.count);
 
-  Change change(context.pager);
+  Change change(context.pager, Step::kSplitPage);
   const int right_page = change.add(right);
   change.init(right_page, right_tail, offset_of(level, right_tail.count));
   change.write(right_page, kPageHeaderBytes, left.data() + offset_of(level, cut.count),
@@ -120,7 +120,7 @@ Status grow_root(Context& context, const PageGuard& left) {
   root_tail.high = kInfinity;
   root_tail.count = 2;
   const Child children[2] = {child_record(0, left.block()), child_record(tail.high, tail.right)};
-  Change change(context.pager);
+  Change change(context.pager, Step::kGrowRoot);
   const int root_page = change.add(root);
   change.init(root_page, root_tail, record_offset<Child>(2));
   change.put(root_page, kPageHeaderBytes, children);
@@ -153,7 +153,7 @@ Status link_right(Context& context, const PageGuard& left, uint64_t* full_parent
   uint16_t index = 0;
   Child before{};
   TOASTSTORE_TRY(child_for(parent, tail.high, &index, &before));
-  Change change(context.pager);
+  Change change(context.pager, Step::kLinkSibling);
   change.put_tail(change.add(left), without_mark(tail));
   std::byte moved[kRecordSpace];
   if (before.key != tail.high) {  // else the downlink is there: only the mark was left

@@ -99,7 +99,7 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
         return Status::Error(Code::kRetry, "chunk has a foreign length", entry.block);
       }
       const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
-      TOASTSTORE_TRY(context.pager.breathe());
+      TOASTSTORE_TRY(context.pager.pause(Step::kReadChunk));
       TOASTSTORE_TRY(read_coded(context, coded, from, to - from, out + (start + from - offset)));
     }
   }

@@ -77,7 +77,7 @@ class ChunkWriter {
     uint64_t done_tables = 0;
     for (uint64_t done = 0; done < length;) {
       const auto part = static_cast<uint32_t>(std::min<uint64_t>(chunk_bytes, length - done));
-      TOASTSTORE_TRY(context_.pager.breathe());
+      TOASTSTORE_TRY(context_.pager.pause(Step::kPutChunk));
       TOASTSTORE_TRY(write_chunk(bytes + done, part, length - done - part, entry,
                                  &refs_.as<ChunkRef>()[in_table++]));
       done += part;

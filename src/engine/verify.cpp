@@ -89,7 +89,7 @@ class Verifier {
   // cover [low, high).
   Status walk(Block block, uint8_t level, uint64_t low, uint64_t high) {
     for (;;) {
-      TOASTSTORE_TRY(context_.pager.breathe());
+      TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyPage));
       std::byte* page = pages_.as() + size_t{level} * kPageBytes;
       if (!reach(block)) {
         cut_off(level);
@@ -183,7 +183,7 @@ class Verifier {
         continue;
       }
       least = entry.id + 1;
-      TOASTSTORE_TRY(context_.pager.breathe());
+      TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyValue));
       Status status = prove_value(context_, entry);
       if (status.block == kNoBlock) status.block = block;
       TOASTSTORE_TRY(report(status, entry.id));

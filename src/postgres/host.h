@@ -44,7 +44,7 @@ class ServerPager final : public Pager {
   void unlock_lane(uint8_t lane) override;
   Status lock_creation() override;
   void unlock_creation() override;
-  Status breathe() override;
+  Status pause(Step step) override;
 
   Block known_blocks() const { return known_blocks_; }
 
@@ -52,6 +52,20 @@ class ServerPager final : public Pager {
   Relation rel_;
   Block known_blocks_;  // the file has at least as many
 };
+
+// ---- stop_points.cpp -------------------------------------------------------------------------
+
+// The step at which toaststore.stop_at asks the backend to stop; null: none.
+struct StopPoint;
+extern const StopPoint* armed_stop_point;
+void reach_stop_point(Step step);
+
+// A step has been done: stops there if a test asked for it.
+inline void stop_after(Step step) {
+  if (unlikely(armed_stop_point != nullptr)) reach_stop_point(step);
+}
+
+void define_stop_at();
 
 // ---- transactions.cpp ------------------------------------------------------------------------
 
@@ -72,6 +86,8 @@ class ServerTransactions final : public Transactions {
   void note_write();
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
+  bool removable(Xid deleter) override;
+  void log_removal(Xid deleter, Block block) override;
   Status lost_race() override;
 
   // Table access methods are told the command by the executor.
@@ -113,7 +129,7 @@ class StoreHandle {
 
   Relation rel() const { return rel_; }
   Context& context() { return context_; }
-  Store& store() { return store_; }
+  IdStore& store() { return store_; }
   ServerTransactions& transactions() { return transactions_; }
   // Does the store have CHECK constraints besides that of the options?
   bool has_checks() const { return has_checks_; }
@@ -129,7 +145,7 @@ class StoreHandle {
   ServerTransactions transactions_;
   ServerMemory memory_;
   Context context_;
-  Store store_;
+  IdStore store_;
   bool has_checks_;
   bool binds_id_;
 };

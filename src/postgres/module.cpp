@@ -3,13 +3,22 @@
 #include "postgres/store_am.h"
 
 extern "C" {
+#include "utils/guc.h"
+}
+
+extern "C" {
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(toaststore_version);
 
-extern void _PG_init();
-void _PG_init() { toaststore::install_guard(); }
+void _PG_init();
+
+void _PG_init() {
+  toaststore::define_stop_at();
+  MarkGUCPrefixReserved("toaststore");
+  toaststore::install_guard();
+}
 
 // toaststore.version() -> text
 Datum toaststore_version(PG_FUNCTION_ARGS) {

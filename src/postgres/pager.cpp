@@ -66,6 +66,7 @@ Status ServerPager::apply(const Change& change) {
     memcpy(images[patch.page] + patch.offset, patch.bytes, patch.length);
   }
   GenericXLogFinish(state);
+  stop_after(change.step());
   return Status::Ok();
 }
 
@@ -96,8 +97,9 @@ void ServerPager::unlock_creation() {
   UnlockTuple(rel_, &tid, ExclusiveLock);
 }
 
-Status ServerPager::breathe() {
+Status ServerPager::pause(Step step) {
   CHECK_FOR_INTERRUPTS();
+  stop_after(step);
   return Status::Ok();
 }
 

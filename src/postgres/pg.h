@@ -10,6 +10,7 @@ extern "C" {
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
+#include "access/gist_private.h"
 #include "access/heapam.h"
 #include "access/heapam_xlog.h"
 #include "access/htup_details.h"
@@ -41,6 +42,7 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
 #include "storage/procarray.h"
+#include "storage/sinval.h"
 #include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -52,6 +54,9 @@ extern "C" {
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+// A setting that no header declares (bufpage.c).
+extern bool ignore_checksum_failure;
 }
 
 // Macros that name types of the server's, outside of our namespace, which has its own Block and

@@ -42,7 +42,9 @@ StoreHandle::StoreHandle(Relation rel, Snapshot snapshot, const StoreCache& cach
       hints_(cache.hints),
       pager_(rel, cache.blocks),
       transactions_(rel, snapshot),
-      context_{pager_, transactions_, memory_, hints_, cache.options, !DataChecksumsEnabled()},
+      // A page that came in although its checksum failed proves nothing.
+      context_{pager_, transactions_, memory_,
+               hints_, cache.options, !DataChecksumsEnabled() || ignore_checksum_failure},
       store_(context_),
       has_checks_(cache.restrictions.has_checks),
       binds_id_(cache.restrictions.binds_id) {}
@@ -113,10 +115,11 @@ void check_right(Oid relid, Right right) {
 
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
   check_right(relid, right);
+  const uint64 seen = SharedInvalidMessageCounter;
   Relation rel = try_relation_open(relid, lock_mode);
   // Whoever was waited for may have dropped the store or taken the right away.
   if (rel == nullptr) not_there(relid);
-  check_right(relid, right);
+  if (SharedInvalidMessageCounter != seen) check_right(relid, right);
   if (!is_store(rel)) not_a_store(RelationGetRelationName(rel));
   if (right != Right::kOwn && check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR,

@@ -78,6 +78,7 @@ Status ServerPager::reserve(Block end, Block limit) {
     known_blocks_ = target;
   }
   if (shared) UnlockRelationForExtension(rel_, ExclusiveLock);
+  stop_after(Step::kReserve);
   return Status::Ok();
 }
 

@@ -44,12 +44,16 @@ struct LazyValue {
   uint64_t raw_bytes;
   char pointer[TOAST_POINTER_SIZE];
   char empty[VARHDRSZ];
+  Datum stand_in = 0;  // see store_sampled_entry(); 0: none yet
 };
 
 // Stores an entry in a slot; `lazy` lives as long as the slot keeps the row.
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
-// The same, with the value read: for slots that outlive the scan.
+// For slots that outlive the scan: with the value read.
 void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot);
+// For ANALYZE, which copies thousands of rows: long values without a TOAST pointer are stood in
+// for.
+void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot);
 void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,

@@ -6,10 +6,11 @@
 namespace toaststore {
 
 // As heap's.  The store's first pages are made by its first put, so that an empty store is an empty
-// file, and the init fork of an unlogged one too.
+// file, and the init fork of an unlogged one too.  pg_upgrade makes dropped columns first, to drop
+// them again.
 void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
                                TransactionId* freeze_xid, MultiXactId* min_multi) {
-  check_columns(rel);
+  if (!IsBinaryUpgrade) check_columns(rel);
   *freeze_xid = RecentXmin;
   *min_multi = GetOldestMultiXactId();
   SMgrRelation storage = RelationCreateStorage(*file, persistence, true);
@@ -68,6 +69,7 @@ void relation_copy_data(Relation rel, const RelFileNode* file) {
     }
     RelationCopyStorage(RelationGetSmgr(rel), target, number, persistence);
   }
+  stop_after(Step::kCopyStore);
   RelationDropStorage(rel);
   smgrclose(target);
 }
@@ -82,6 +84,7 @@ void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bo
   FlushRelationBuffers(rel);
   RelationCopyStorage(RelationGetSmgr(rel), RelationGetSmgr(target), MAIN_FORKNUM,
                       rel->rd_rel->relpersistence);
+  stop_after(Step::kCopyStore);
   *xid_cutoff = rel->rd_rel->relfrozenxid;
   *multi_cutoff = rel->rd_rel->relminmxid;
   *tuples = rel->rd_rel->reltuples;

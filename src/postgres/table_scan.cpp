@@ -206,7 +206,7 @@ bool scan_analyze_next_tuple(TableScanDesc base, TransactionId oldest_xmin, doub
       case Fate::kUnseen:
       case Fate::kBusy:
         *live += 1;
-        store_entry(base->rs_rd, entry, &scan->lazy, slot);
+        store_sampled_entry(base->rs_rd, entry, &scan->lazy, slot);
         return true;
       case Fate::kDeleted:
       case Fate::kOwnDeleted:

@@ -119,6 +119,28 @@ void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot) {
   pfree(lazy);
 }
 
+namespace {
+
+// ANALYZE looks no closer at a value above its WIDTH_THRESHOLD than to count it as too wide.
+constexpr uint64_t kWideForAnalyze = 1024;
+
+// A value in line that is as wide for ANALYZE and takes a few bytes.
+Datum stand_in() {
+  constexpr size_t kBytes = VARHDRSZ + 2 * kWideForAnalyze;
+  void* zeros = palloc0(kBytes);
+  SET_VARSIZE(zeros, kBytes);
+  return toast_compress_datum(PointerGetDatum(zeros), TOAST_PGLZ_COMPRESSION);
+}
+
+}  // namespace
+
+void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot) {
+  store_entry(rel, entry, lazy, slot);
+  if (entry.id <= PG_UINT32_MAX || entry.raw_bytes <= kWideForAnalyze) return;
+  if (lazy->stand_in == 0) lazy->stand_in = stand_in();
+  slot->tts_values[1] = lazy->stand_in;
+}
+
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot) {
   const uint64_t id = id_of(*tid);

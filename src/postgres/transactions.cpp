@@ -84,6 +84,20 @@ Status ServerTransactions::wait(Xid holder) {
   return Status::Ok();
 }
 
+bool ServerTransactions::removable(Xid deleter) {
+  return TransactionIdPrecedes(deleter, GetOldestNonRemovableTransactionId(rel_));
+}
+
+// GiST's record of a page that is used again changes nothing and is replayed by core as a conflict
+// with every snapshot that is not newer than the transaction.
+void ServerTransactions::log_removal(Xid deleter, Block block) {
+  if (!RelationNeedsWAL(rel_) || !XLogStandbyInfoActive()) return;
+  const FullTransactionId next = ReadNextFullTransactionId();
+  uint32 epoch = EpochFromFullTransactionId(next);
+  if (deleter > XidFromFullTransactionId(next)) epoch--;
+  gistXLogPageReuse(rel_, block, FullTransactionIdFromEpochAndXid(epoch, deleter));
+}
+
 Status ServerTransactions::lost_race() {
   return IsolationUsesXactSnapshot()
              ? Status::Error(Code::kConflict, "deleted by a concurrent transaction")

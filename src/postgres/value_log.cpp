@@ -60,6 +60,7 @@ Status ServerPager::write_piece(const PieceWrite& piece, uint16_t* item) {
   MarkBufferDirty(buffer);
   if (RelationNeedsWAL(rel_)) log_piece(buffer, piece.fresh, placed);
   END_CRIT_SECTION();
+  stop_after(Step::kWritePiece);
   UnlockReleaseBuffer(buffer);
   *item = placed.item;
   return Status::Ok();

@@ -13,7 +13,6 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 use Toaststore;
 
 my $rounds = $ENV{TOASTSTORE_CRASH_ROUNDS} || 6;
@@ -228,18 +227,6 @@ sub kill_backend
 	return;
 }
 
-# Orphaned backends go when they notice; until then the shared memory is still in use.
-sub start_again
-{
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return if $node->start(fail_ok => 1);
-		usleep(100_000);
-		$node->stop('fast', fail_ok => 1);
-	}
-	BAIL_OUT('the server does not start any more');
-}
-
 for my $round (1 .. $rounds)
 {
 	my $postmaster = $round % 2 == 0;
@@ -290,9 +277,8 @@ for my $round (1 .. $rounds)
 	my @others =
 	  grep { $_ !~ /connection to server was lost|server closed the connection/ || /ERROR:/ } map { $_->{errors} } @started;
 	is(join('', @others), '', "$name: each client was interrupted by the crash, and by that alone");
-	if ($postmaster) { start_again(); }
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
-	  or BAIL_OUT('the server does not recover');
+	if ($postmaster) { start_again($node); }
+	wait_until_up($node);
 
 	my $mistakes = 0;
 	my @doubts = grep { defined } map { take_in($_->{output}, $_->{does}, \$mistakes) } @started;

@@ -103,6 +103,9 @@ same_after('an aborted id of one\'s own, taken again', q[
 	INSERT INTO media VALUES (50000, random_bytes(8, 70000));
 	ROLLBACK;
 	INSERT INTO media VALUES (50000, random_bytes(9, 5000))]);
+same_after('the id of a deleted value, taken again', q[
+	SELECT toaststore.delete('media', 50000);
+	INSERT INTO media VALUES (50000, random_bytes(8, 20000))]);
 same_after('a prepared transaction', q[
 	BEGIN;
 	SELECT toaststore.put('media', random_bytes(10, 30000));
@@ -178,6 +181,27 @@ is($standby->safe_psql('copied', $all), $standby->safe_psql('postgres', $all),
 is($primary->safe_psql('copied', q[SELECT toaststore.put('media', 'x') IS NOT NULL]),
 	't', 'which takes values');
 run('DROP TABLE source, unlogged') if delete $stores{unlogged};
+
+# A value that is about to go for good is one that a query of the standby may still need.
+run('SELECT toaststore.delete(\'media\', 50000)');
+$primary->wait_for_catchup($standby);
+run(q[INSERT INTO media VALUES (60000, 'seen by the standby')]);
+$primary->wait_for_catchup($standby);
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = 0');
+$standby->reload;
+my $reader = $standby->background_psql('postgres', on_error_stop => 0);
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+is($reader->query_safe(q[SELECT convert_from(value, 'UTF8') FROM media WHERE id = 60000]),
+	'seen by the standby', 'an old snapshot of the standby sees a value');
+run(q[SELECT toaststore.delete('media', 60000)]);
+$primary->wait_for_catchup($standby);
+is($reader->query_safe(q[SELECT convert_from(value, 'UTF8') FROM media WHERE id = 60000]),
+	'seen by the standby', 'and goes on seeing it when it is deleted');
+run(q[INSERT INTO media VALUES (60000, 'another')]);
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q[SELECT confl_snapshot FROM pg_stat_database_conflicts WHERE datname = 'postgres']),
+	1, 'and is ended when the id is taken again, rather than shown another value');
+eval { $reader->quit };
 
 # On the standby values are read by every function, and written by none.
 my $read = q[

@@ -7,8 +7,12 @@ use warnings;
 
 use Digest::SHA qw(sha256 sha256_hex);
 use Exporter 'import';
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(random_bytes create_random_bytes digests verify_store);
+our @EXPORT = qw(random_bytes create_random_bytes digests verify_store same_store relation_file
+  start_again wait_until_up);
 
 # Bytes that do not compress: always the same for one seed.
 sub random_bytes
@@ -21,8 +25,8 @@ sub random_bytes
 # The same as a function in the server.
 sub create_random_bytes
 {
-	my ($node) = @_;
-	$node->safe_psql('postgres', q[
+	my ($node, $database) = @_;
+	$node->safe_psql($database // 'postgres', q[
 		CREATE FUNCTION random_bytes(seed bigint, length int) RETURNS bytea
 		LANGUAGE sql IMMUTABLE STRICT AS $$
 		    SELECT coalesce(substr(string_agg(sha256((seed || ':' || i)::bytea), ''::bytea ORDER BY i),
@@ -35,16 +39,61 @@ sub create_random_bytes
 # Each id of a store with the SHA-256 of its value, as a hash.
 sub digests
 {
-	my ($node, $store) = @_;
-	return { map { split /\|/ }
-		  split(/\n/, $node->safe_psql('postgres', "SELECT id, encode(sha256(value), 'hex') FROM $store")) };
+	my ($node, $store, $database) = @_;
+	my $sql = "SELECT id, encode(sha256(value), 'hex') FROM $store";
+	return { map { split /\|/ } split(/\n/, $node->safe_psql($database // 'postgres', $sql)) };
 }
 
 # What toaststore.verify() finds: nothing in a healthy store.
 sub verify_store
 {
-	my ($node, $store) = @_;
-	return $node->safe_psql('postgres', "SELECT * FROM toaststore.verify('$store')");
+	my ($node, $store, $database) = @_;
+	return $node->safe_psql($database // 'postgres', "SELECT * FROM toaststore.verify('$store')");
+}
+
+# Tests that a store holds exactly the values that digests() told once, and is sound.
+sub same_store
+{
+	my ($node, $store, $expected, $what, $database) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $here = digests($node, $store, $database);
+	my %ids = (%$here, %$expected);
+	my @other = grep { ($here->{$_} // 'none') ne ($expected->{$_} // 'none') } sort { $a <=> $b } keys %ids;
+	my $count = keys %$expected;
+	is("@other", '', "$what: $store holds the same $count values");
+	is(verify_store($node, $store, $database), '', "$what: $store is sound");
+	return;
+}
+
+# The path of a relation's file, below its server's data directory.
+sub relation_file
+{
+	my ($node, $relation, $database) = @_;
+	return $node->safe_psql($database // 'postgres', "SELECT pg_relation_filepath('$relation')");
+}
+
+# Starts a server whose postmaster was killed, maybe by itself. Orphaned backends go when they
+# notice; until then the shared memory is still in use.
+sub start_again
+{
+	my ($node) = @_;
+	undef $node->{_pid};
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if $node->start(fail_ok => 1);
+		usleep(100_000);
+		$node->stop('fast', fail_ok => 1);
+	}
+	BAIL_OUT('the server does not start any more');
+}
+
+# Waits until a server that lost a backend takes queries again.
+sub wait_until_up
+{
+	my ($node) = @_;
+	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+	  or BAIL_OUT('the server does not recover');
+	return;
 }
 
 1;

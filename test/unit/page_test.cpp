@@ -101,7 +101,7 @@ TEST(Change, KeepsCopiesOfWhatIsPutAndRefersToWhatIsWritten) {
   EXPECT_OK(pager.reserve(4, 4));
   PageGuard guard;
   EXPECT_OK(guard.create(pager, 3));
-  Change change(pager);
+  Change change(pager, Step::kInsertEntries);
   const int page = change.add(guard);
   uint32_t put = 1;
   uint32_t written = 2;

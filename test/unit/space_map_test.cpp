@@ -72,7 +72,7 @@ class SpaceMap : public ::testing::Test {
         continue;
       }
       EXPECT_OK(status);
-      Change change(store_.pager);
+      Change change(store_.pager, Step::kLinkChainPage);
       stage_pick(pick, &change);
       EXPECT_OK(change.commit());
       return pick.block;
@@ -161,7 +161,7 @@ TEST_F(SpaceMap, SinglePagesAreGivenOutOnceAndAgainWhenFreed) {
   for (const Block block : pages) {
     PageGuard map;
     ASSERT_OK(latch_map_of(store_.context, block, &map));
-    Change change(store_.pager);
+    Change change(store_.pager, Step::kAbsorbPage);
     ASSERT_OK(stage_free(map, block, &change));
     ASSERT_OK(change.commit());
   }
@@ -174,10 +174,10 @@ TEST_F(SpaceMap, APageIsFreedOnce) {
   const Block block = take_page();
   PageGuard map;
   ASSERT_OK(latch_map_of(store_.context, block, &map));
-  Change change(store_.pager);
+  Change change(store_.pager, Step::kAbsorbPage);
   ASSERT_OK(stage_free(map, block, &change));
   ASSERT_OK(change.commit());
-  Change again(store_.pager);
+  Change again(store_.pager, Step::kAbsorbPage);
   EXPECT_EQ(stage_free(map, block, &again).code, Code::kCorruption);
 }
 

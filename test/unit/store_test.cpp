@@ -244,6 +244,34 @@ TEST_F(StoreTest, ExplicitIdsAreTakenOnce) {
   }
 }
 
+// A deleted value stands in the way of its id as long as a snapshot may see it, and no longer; the
+// standbys hear of it before it goes.
+TEST_F(StoreTest, AnIdIsFreeAgainOnceNobodyNeedsItsDeletedValue) {
+  store_.put_at(10, Bytes(3000, 'o'));
+  store_.commit();
+  const Xid deleter = store_.session.current();
+  store_.erase(10);
+  store_.commit();
+  store_.world.horizon = deleter;
+  EXPECT_EQ(store_.try_put_at(10, "too early").code, Code::kExists);
+  EXPECT_TRUE(store_.world.removals.empty());
+  store_.world.horizon = deleter + 1;
+  store_.put_at(10, "new");
+  EXPECT_EQ(store_.world.removals, std::vector<Xid>{deleter});
+  store_.commit();
+  EXPECT_EQ(store_.get(10), "new");
+  EXPECT_EQ(store_.scan(), std::vector<uint64_t>{10});
+  store_.expect_sound();
+}
+
+TEST_F(StoreTest, TheOwnDeletionDoesNotFreeAnId) {
+  store_.put_at(10, "ten");
+  store_.commit();
+  store_.erase(10);
+  store_.world.horizon = store_.world.next() + 1;
+  EXPECT_EQ(store_.try_put_at(10, "again").code, Code::kExists);
+}
+
 TEST_F(StoreTest, TheSameIdTwiceInABatchIsRefused) {
   Batch batch(store_.context);
   const Bytes bytes = "x";

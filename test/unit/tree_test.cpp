@@ -34,7 +34,7 @@ class Tree : public ::testing::Test {
     EXPECT_FALSE(place.found);
     const Entry entry = entry_of(id);
     std::byte moved[kRecordSpace];
-    Change change(store->pager);
+    Change change(store->pager, Step::kInsertEntries);
     stage_insert(place, &entry, 1, moved, &change);
     return change.commit();
   }
@@ -57,7 +57,7 @@ class Tree : public ::testing::Test {
     TOASTSTORE_TRY(find_place(store->context, id, Latch::kExclusive, &place));
     EXPECT_TRUE(place.found) << id;
     std::byte moved[kRecordSpace];
-    Change change(store->pager);
+    Change change(store->pager, Step::kRemoveEntry);
     stage_remove(place, moved, &change);
     return change.commit();
   }

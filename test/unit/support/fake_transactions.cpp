@@ -52,7 +52,7 @@ Fate Session::fate(const Stamps& stamps, Xid* holder) {
     }
   }
   if (stamps.xmax != kNoXid) {
-    if (own(stamps.xmax)) return Fate::kDeleted;
+    if (own(stamps.xmax)) return Fate::kOwnDeleted;
     switch (world_.state(stamps.xmax)) {
       case World::State::kAborted:
         break;
@@ -75,6 +75,12 @@ Status Session::wait(Xid holder) {
     return Status::Error(Code::kIo, "deadlock");
   }
   return Status::Ok();
+}
+
+void Session::log_removal(Xid deleter, Block block) {
+  (void)block;
+  if (!removable(deleter)) ADD_FAILURE() << "removes what " << deleter << " deleted too early";
+  world_.removals.push_back(deleter);
 }
 
 Status Session::lost_race() {

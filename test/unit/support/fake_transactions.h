@@ -41,6 +41,11 @@ class World {
   void jump(Xid next) { next_ = next; }
   const std::set<Xid>& running() const { return running_; }
 
+  // Deletions by transactions before this one are seen by everybody; kNoXid: none is.
+  Xid horizon = kNoXid;
+  // The transactions whose deleted values were announced to go.
+  std::vector<Xid> removals;
+
  private:
   Xid next_ = 100;
   std::set<Xid> running_;
@@ -59,6 +64,8 @@ class Session final : public Transactions {
   bool visible(const Stamps& stamps) override;
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
+  bool removable(Xid deleter) override { return xid_precedes(deleter, world_.horizon); }
+  void log_removal(Xid deleter, Block block) override;
   Status lost_race() override;
 
   // ---- the session ----

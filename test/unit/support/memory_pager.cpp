@@ -284,9 +284,9 @@ void MemoryPager::unlock_creation() {
   creating_ = false;
 }
 
-Status MemoryPager::breathe() {
+Status MemoryPager::pause(Step step) {
   if (!held_.empty()) broken("the engine offers to be interrupted under a latch");
-  return fallible("injected failure of breathe");
+  return fallible(name_of(step));
 }
 
 void MemoryPager::fail_at(uint64_t call, bool persistent) {

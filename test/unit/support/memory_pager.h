@@ -43,7 +43,7 @@ class MemoryPager final : public Pager {
   void unlock_lane(uint8_t lane) override;
   Status lock_creation() override;
   void unlock_creation() override;
-  Status breathe() override;
+  Status pause(Step step) override;
 
   // ---- failures ----
   // The n-th fallible call from now on (1 is the next) returns kIo; all after it too if persistent.

@@ -107,7 +107,7 @@ class TestStore {
   Session session;
   Hints hints;
   Context context;
-  Store store;
+  IdStore store;
 };
 
 std::ostream& operator<<(std::ostream& out, const FoundFault& fault);

@@ -1,0 +1,179 @@
+// The embedded store: values by id, or by name, on plain files with a write-ahead log of their own.
+//
+//   toaststore::Store* store;
+//   Status status = toaststore::Store::open("/var/lib/media", {}, &store);
+//   uint64_t id;
+//   status = store->put(bytes, length, &id);
+//   toaststore::Buffer value;
+//   status = store->get(id, &value);
+//   delete store;
+//
+// All calls are safe from any number of threads, except that a WriteBatch belongs to one at a time.
+// Readers never wait for writers.  Every call returns a Status; describe() makes a sentence of it.
+//
+// A store is a directory of its own: `data` (1 GB segments `data.1`, ..), `log-*`, `control`,
+// `lock`. One process at a time has it open.
+
+#ifndef TOASTSTORE_STORE_H_
+#define TOASTSTORE_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "toaststore/options.h"
+#include "toaststore/status.h"
+
+namespace toaststore {
+
+class Files;
+
+// When a write that was acknowledged survives a crash of the machine.  A crash of the process alone
+// loses nothing that was acknowledged, whatever the mode; a store is whole after any crash.
+enum class Sync : uint8_t {
+  kAlways,    // at once: each call waits for the disk, calls at the same time share one wait
+  kInterval,  // after sync_interval_ms at most
+  kNever,     // when the operating system gets to it
+};
+
+struct StoreOptions {
+  Options values;  // thresholds and compression of a new store; compression may change later
+
+  bool create = true;        // make the store if there is none
+  bool must_be_new = false;  // kExists if there is one
+  bool read_only = false;    // no lock, nothing is written; needs a store that was closed properly
+  size_t cache_bytes = 64 * 1024 * 1024;  // of the page cache: a hard limit, 1 MB at least
+  Sync sync = Sync::kAlways;
+  uint32_t sync_interval_ms = 100;
+  uint64_t checkpoint_bytes = 64 * 1024 * 1024;  // of log between checkpoints: bounds recovery
+  uint64_t log_segment_bytes = 16 * 1024 * 1024;
+  Files* files = nullptr;  // the operating system's; for tests
+};
+
+// Bytes that a call gives back.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer();
+
+  const std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+
+  // Makes room for `size` bytes; what was in it is gone.
+  Status resize(size_t size);
+  std::byte* mutable_data() { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  size_t space_ = 0;
+};
+
+struct Statistics {
+  uint64_t data_bytes;  // of the data file
+  uint64_t log_bytes;   // since the last checkpoint
+  uint64_t cache_bytes;
+  uint64_t cache_hits;
+  uint64_t cache_misses;
+  uint64_t checkpoints;  // since the store was opened
+  uint64_t next_id;
+};
+
+struct ValueInfo {
+  Layout layout;
+  Codec codec;
+  uint64_t raw_bytes;
+  uint64_t stored_bytes;
+  uint64_t chunks;  // 0 unless chunked
+  uint32_t pages;
+};
+
+// Told of each value in a range, or of each fault.
+class ValueVisitor {
+ public:
+  // Any status but ok ends the scan and is its result.
+  virtual Status value(uint64_t id, uint64_t raw_bytes) = 0;
+
+ protected:
+  ~ValueVisitor() = default;
+};
+
+class FaultVisitor {
+ public:
+  // `block` is kNoBlock, or the page concerned; `id` is 0, or the value.
+  virtual Status fault(Block block, uint64_t id, const char* reason) = 0;
+
+ protected:
+  ~FaultVisitor() = default;
+};
+
+class StoreState;
+
+class Store {
+ public:
+  // Opens, and recovers if need be.  kNotFound, kExists, kConflict (open in another process),
+  // kCorruption, kNewerFormat, kInvalid (an option).
+  static Status open(const char* directory, const StoreOptions& options, Store** store);
+  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not.
+  ~Store();
+  Status close();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // A new value, under the next id.
+  Status put(const void* bytes, size_t length, uint64_t* id);
+  // A new value under an id of the caller's choice, 1 to 2^47 - 65537.  kExists where it is taken.
+  Status put_at(uint64_t id, const void* bytes, size_t length);
+  // kNotFound where there is no such value.
+  Status get(uint64_t id, Buffer* value);
+  // The bytes from `offset` that there are, at most `length`.
+  Status get_slice(uint64_t id, uint64_t offset, size_t length, Buffer* slice);
+  Status length(uint64_t id, uint64_t* raw_bytes);
+  Status info(uint64_t id, ValueInfo* info);
+  Status erase(uint64_t id);
+
+  // Values with ids in [from, to), ascending, as they were when the scan began.
+  Status scan(uint64_t from, uint64_t to, ValueVisitor* visitor);
+
+  // Writes everything changed to the data file, so that recovery has little to do.
+  Status checkpoint();
+  // Everything acknowledged so far is durable.
+  Status sync();
+  // Every page and value; writers wait meanwhile.
+  Status verify(FaultVisitor* visitor);
+  Status statistics(Statistics* statistics);
+
+ private:
+  friend class WriteBatch;
+  explicit Store(StoreState* state) : state_(state) {}
+
+  StoreState* state_;
+};
+
+// Several changes that happen together or not at all.  Dropped without commit(), none does.
+class WriteBatch {
+ public:
+  explicit WriteBatch(Store* store);
+  ~WriteBatch();
+  WriteBatch(const WriteBatch&) = delete;
+  WriteBatch& operator=(const WriteBatch&) = delete;
+
+  Status put(const void* bytes, size_t length, uint64_t* id);
+  Status put_at(uint64_t id, const void* bytes, size_t length);
+  // kNotFound; kConflict where this and another batch wait for each other.
+  Status erase(uint64_t id);
+  // After an error of any call the batch can only be dropped.
+  Status commit();
+
+ private:
+  class State;
+  State* state_;
+};
+
+// Writes a sentence about a status into `text`, cut off at `space` bytes; returns `text`.
+const char* describe(const Status& status, char* text, size_t space);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_STORE_H_

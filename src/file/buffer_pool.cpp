@@ -1,0 +1,226 @@
+// Finding, loading and giving up frames.
+
+#include "file/buffer_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+namespace toaststore {
+
+namespace {
+
+// Turns of the hand without a frame to give up, before a caller hears that there is none.
+constexpr int kMaxTurns = 1000;
+
+void latch_frame(BufferPool::Frame* frame, Latch latch) {
+  if (latch == Latch::kShare) {
+    frame->latch.lock_shared();
+  } else {
+    frame->latch.lock();
+  }
+}
+
+void unlatch_frame(BufferPool::Frame* frame, Latch latch) {
+  if (latch == Latch::kShare) {
+    frame->latch.unlock_shared();
+  } else {
+    frame->latch.unlock();
+  }
+}
+
+}  // namespace
+
+BufferPool::~BufferPool() { std::free(pages_); }
+
+Status BufferPool::make(size_t bytes) {
+  const Status none = Status::Error(Code::kNoMemory, "out of memory for the page cache");
+  count_ =
+      std::max(kMinFrames, static_cast<uint32_t>(std::min<size_t>(bytes / kFrameBytes, 1u << 30)));
+  buckets_ = std::bit_ceil(std::max(count_, kPartitions));
+  pages_ = static_cast<std::byte*>(std::aligned_alloc(4096, size_t{count_} * kPageBytes));
+  frame_.reset(new (std::nothrow) Frame[count_]);
+  heads_.reset(new (std::nothrow) uint32_t[buckets_]);
+  if (pages_ == nullptr || frame_ == nullptr || heads_ == nullptr) return none;
+  std::fill(heads_.get(), heads_.get() + buckets_, kNoFrame);
+  for (uint32_t i = 0; i < count_; i++) frame_[i].page = pages_ + size_t{i} * kPageBytes;
+  return Status::Ok();
+}
+
+BufferPool::Frame* BufferPool::find(uint32_t bucket, Block block) {
+  for (uint32_t i = heads_[bucket]; i != kNoFrame; i = frame_[i].next) {
+    if (frame_[i].block == block) return &frame_[i];
+  }
+  return nullptr;
+}
+
+void BufferPool::unlink(uint32_t bucket, Frame* frame) {
+  uint32_t* link = &heads_[bucket];
+  while (&frame_[*link] != frame) link = &frame_[*link].next;
+  *link = frame->next;
+  frame->block = kNoFrameBlock;
+  frame->next = kNoFrame;
+}
+
+// A pinned frame of the block.  *mine: it is new, latched exclusively, and to be loaded.
+Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
+  const uint32_t bucket = bucket_of(block);
+  Partition& partition = partition_of(bucket);
+  *mine = false;
+  {
+    const std::lock_guard<std::mutex> lock(partition.mutex);
+    *frame = find(bucket, block);
+    if (*frame != nullptr) {
+      (*frame)->pins.fetch_add(1, std::memory_order_acquire);
+      hits_.fetch_add(1, std::memory_order_relaxed);
+      return Status::Ok();
+    }
+  }
+  Frame* victim;
+  TOASTSTORE_TRY(take_victim(&victim));
+  const std::lock_guard<std::mutex> lock(partition.mutex);
+  *frame = find(bucket, block);
+  if (*frame != nullptr) {
+    // Loaded by another thread meanwhile: the victim stays empty for whoever comes next.
+    (*frame)->pins.fetch_add(1, std::memory_order_acquire);
+    victim->pins.fetch_sub(1, std::memory_order_release);
+    return Status::Ok();
+  }
+  misses_.fetch_add(1, std::memory_order_relaxed);
+  victim->block = block;
+  victim->loaded.store(false, std::memory_order_relaxed);
+  victim->dirty.store(false, std::memory_order_relaxed);
+  victim->usage.store(1, std::memory_order_relaxed);
+  victim->latch.lock();  // nobody else knows it
+  victim->next = heads_[bucket];
+  heads_[bucket] = static_cast<uint32_t>(victim - frame_.get());
+  *frame = victim;
+  *mine = true;
+  return Status::Ok();
+}
+
+// A frame without a block, pinned.
+Status BufferPool::take_victim(Frame** frame) {
+  for (int turn = 0; turn < kMaxTurns; turn++) {
+    for (uint32_t i = 0; i < count_; i++) {
+      Frame* candidate = &frame_[hand_.fetch_add(1, std::memory_order_relaxed) % count_];
+      if (candidate->pins.load(std::memory_order_relaxed) != 0) continue;
+      const uint8_t usage = candidate->usage.load(std::memory_order_relaxed);
+      if (usage > 0) {
+        candidate->usage.store(static_cast<uint8_t>(usage - 1), std::memory_order_relaxed);
+        continue;
+      }
+      uint32_t unpinned = 0;
+      if (!candidate->pins.compare_exchange_strong(unpinned, 1, std::memory_order_acquire))
+        continue;
+      // Pinned by us: its block cannot change.
+      if (candidate->dirty.load(std::memory_order_acquire)) {
+        candidate->latch.lock_shared();
+        const Status status = write_page(candidate);
+        candidate->latch.unlock_shared();
+        if (!status.ok()) {
+          candidate->pins.fetch_sub(1, std::memory_order_release);
+          return status;
+        }
+      }
+      if (give_up(candidate)) {
+        *frame = candidate;
+        return Status::Ok();
+      }
+    }
+    if (turn > 2) std::this_thread::yield();
+  }
+  return Status::Error(Code::kNoMemory, "all pages of the cache are in use");
+}
+
+// Takes a frame that is pinned by the caller off its block.  False, and unpinned, where somebody
+// else has come.
+bool BufferPool::give_up(Frame* frame) {
+  const Block block = frame->block;
+  if (block == kNoFrameBlock) return true;
+  const uint32_t bucket = bucket_of(block);
+  const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
+  if (frame->pins.load(std::memory_order_acquire) == 1 &&
+      !frame->dirty.load(std::memory_order_acquire)) {
+    unlink(bucket, frame);
+    return true;
+  }
+  frame->pins.fetch_sub(1, std::memory_order_release);
+  return false;
+}
+
+// REQUIRES: latched.
+Status BufferPool::write_page(Frame* frame) {
+  if (!frame->dirty.exchange(false, std::memory_order_acq_rel)) return Status::Ok();
+  Status status;
+  if (log_ != nullptr) status = log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn)));
+  if (status.ok()) status = data_.write(frame->block, frame->page);
+  if (!status.ok()) frame->dirty.store(true, std::memory_order_release);
+  return status;
+}
+
+// Takes a frame that could not be loaded off its block.  REQUIRES: pinned, not latched.
+void BufferPool::drop(Frame* frame) {
+  const uint32_t bucket = bucket_of(frame->block);
+  const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
+  if (frame->pins.fetch_sub(1, std::memory_order_acq_rel) == 1 && !frame->loaded) {
+    unlink(bucket, frame);
+  }
+}
+
+Status BufferPool::get(Block block, Latch latch, Frame** frame) {
+  for (;;) {
+    bool mine;
+    TOASTSTORE_TRY(pin(block, frame, &mine));
+    if (mine) {
+      const Status status = data_.read(block, (*frame)->page);
+      if (status.ok()) (*frame)->loaded.store(true, std::memory_order_release);
+      (*frame)->latch.unlock();
+      if (!status.ok()) {
+        drop(*frame);
+        return status;
+      }
+    }
+    latch_frame(*frame, latch);
+    if ((*frame)->loaded.load(std::memory_order_acquire)) break;
+    // Whoever loaded it failed: try oneself.
+    unlatch_frame(*frame, latch);
+    drop(*frame);
+    std::this_thread::yield();
+  }
+  Frame& found = **frame;
+  const uint8_t usage = found.usage.load(std::memory_order_relaxed);
+  if (usage < kMaxUsage) {
+    found.usage.store(static_cast<uint8_t>(usage + 1), std::memory_order_relaxed);
+  }
+  return Status::Ok();
+}
+
+Status BufferPool::get_fresh(Block block, Frame** frame) {
+  bool mine;
+  TOASTSTORE_TRY(pin(block, frame, &mine));
+  if (!mine) (*frame)->latch.lock();
+  return Status::Ok();
+}
+
+void BufferPool::put(Frame* frame, Latch latch) {
+  unlatch_frame(frame, latch);
+  frame->pins.fetch_sub(1, std::memory_order_release);
+}
+
+Status BufferPool::write_all() {
+  for (uint32_t i = 0; i < count_; i++) {
+    Frame* frame = &frame_[i];
+    if (!frame->dirty.load(std::memory_order_acquire)) continue;
+    frame->pins.fetch_add(1, std::memory_order_acquire);
+    frame->latch.lock_shared();
+    const Status status = write_page(frame);
+    put(frame, Latch::kShare);
+    TOASTSTORE_TRY(status);
+  }
+  return Status::Ok();
+}
+
+}  // namespace toaststore

@@ -1,0 +1,57 @@
+// The pages of a store on disk: segments of 1 GB, `data`, `data.1`, `data.2`, .., as the server
+// keeps a relation, so that a relation's files can be opened too.
+
+#ifndef TOASTSTORE_FILE_DATA_FILE_H_
+#define TOASTSTORE_FILE_DATA_FILE_H_
+
+#include <atomic>
+#include <mutex>
+
+#include "engine/page.h"
+#include "file/files.h"
+
+namespace toaststore {
+
+class DataFile {
+ public:
+  explicit DataFile(Files& files) : files_(files) {}
+  DataFile(const DataFile&) = delete;
+  DataFile& operator=(const DataFile&) = delete;
+  ~DataFile();
+
+  // `path` is that of the first segment, and outlives the object.
+  Status open(const char* path, Files::Mode mode);
+
+  // Whole pages in the file.
+  Block blocks() const { return blocks_.load(std::memory_order_acquire); }
+
+  // REQUIRES: block < blocks().
+  Status read(Block block, std::byte* page);
+  Status write(Block block, const std::byte* page);
+
+  // Makes sure that the file has `end` blocks, with their space reserved; may go on to `limit`.
+  Status reserve(Block end, Block limit);
+
+  // Makes everything written durable.
+  Status sync();
+
+ private:
+  // 32 TB, the most that PostgreSQL puts into a relation.
+  static constexpr uint32_t kMaxSegments = 32768;
+  static constexpr Block kSegmentBlocks = 131072;
+
+  void segment_name(uint32_t segment, char* path) const;
+  Status open_segment(uint32_t segment, Files::Mode mode);
+  File* segment_of(Block block) const { return segments_[block / kSegmentBlocks].load(); }
+
+  Files& files_;
+  const char* path_ = nullptr;
+  std::mutex extension_;
+  std::atomic<Block> blocks_{0};
+  std::atomic<File*> segments_[kMaxSegments] = {};
+  std::atomic<uint32_t> count_{0};
+};
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_FILE_DATA_FILE_H_

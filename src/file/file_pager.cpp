@@ -1,0 +1,146 @@
+// Changes are made to the page first, then logged: images show the page as it is afterwards.  That
+// is safe because nothing can fail in between, and no page leaves the cache before its record.
+
+#include "file/file_pager.h"
+
+#include "engine/value_page.h"
+
+namespace toaststore {
+
+namespace {
+
+using Frame = BufferPool::Frame;
+
+Frame* frame_of(const PageRef& page) {
+  return reinterpret_cast<Frame*>(static_cast<intptr_t>(page.handle));
+}
+
+PageRef page_of(Frame* frame, Block block, Latch latch, bool fresh) {
+  PageRef page;
+  page.data = frame->page;
+  page.block = block;
+  page.handle = static_cast<int64_t>(reinterpret_cast<intptr_t>(frame));
+  page.fresh = fresh;
+  page.exclusive = latch == Latch::kExclusive;
+  return page;
+}
+
+Lsn lsn_of(const std::byte* page) { return load<Lsn>(page, offsetof(PageHeader, lsn)); }
+
+void finish(Frame* frame, Lsn lsn) {
+  std::memcpy(frame->page + offsetof(PageHeader, lsn), &lsn, sizeof(lsn));
+  frame->loaded.store(true, std::memory_order_release);
+  frame->dirty.store(true, std::memory_order_release);
+}
+
+}  // namespace
+
+Status FilePager::read(Block block, Latch latch, PageRef* page) {
+  if (block >= data_.blocks()) {
+    return Status::Error(Code::kRetry, "block lies beyond the end of the file", block);
+  }
+  Frame* frame;
+  TOASTSTORE_TRY(pool_.get(block, latch, &frame));
+  *page = page_of(frame, block, latch, false);
+  return Status::Ok();
+}
+
+Status FilePager::create(Block block, PageRef* page) {
+  Frame* frame;
+  TOASTSTORE_TRY(pool_.get_fresh(block, &frame));
+  *page = page_of(frame, block, Latch::kExclusive, true);
+  return Status::Ok();
+}
+
+void FilePager::release(const PageRef& page) {
+  pool_.put(frame_of(page), page.exclusive ? Latch::kExclusive : Latch::kShare);
+}
+
+Status FilePager::apply(const Change& change) {
+  Log::Insertion insertion(*log_);
+  TOASTSTORE_TRY(insertion.prepare());
+  Record record;
+  record.start(RecordKind::kChange, xid_);
+  record.header.step = static_cast<uint8_t>(change.step());
+  bool whole[Change::kMaxPages];
+  for (int i = 0; i < change.pages(); i++) {
+    const PageRef& page = change.page(i);
+    whole[i] = !page.fresh && lsn_of(page.data) <= insertion.image_up_to();
+    if (page.fresh) std::memset(frame_of(page)->page, 0, kPageBytes);
+  }
+  for (int i = 0; i < change.patches(); i++) {
+    const Change::Patch& patch = change.patch(i);
+    std::memcpy(frame_of(change.page(patch.page))->page + patch.offset, patch.bytes, patch.length);
+  }
+  for (int i = 0; i < change.pages(); i++) {
+    const PageRef& page = change.page(i);
+    if (whole[i]) {
+      record.add_image(page.block, page.data);
+      continue;
+    }
+    const int index = record.add_page(page.block, page.fresh ? kFresh : 0);
+    for (int j = 0; j < change.patches(); j++) {
+      const Change::Patch& patch = change.patch(j);
+      if (patch.page == i) record.add_patch(index, patch.offset, patch.bytes, patch.length);
+    }
+  }
+  const Lsn lsn = insertion.append(record);
+  for (int i = 0; i < change.pages(); i++) finish(frame_of(change.page(i)), lsn);
+  return Status::Ok();
+}
+
+Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* item) {
+  if (!piece.fresh) {
+    PageFill fill;
+    const Status status = read_fill(frame->page, piece.block, &fill);
+    if (!status.ok() || fill.room(piece.kind) < piece.length) {
+      return Status::Corruption(piece.block, "value page has less room than was found");
+    }
+  }
+  Log::Insertion insertion(*log_);
+  TOASTSTORE_TRY(insertion.prepare());
+  const bool whole = !piece.fresh && lsn_of(frame->page) <= insertion.image_up_to();
+  if (piece.fresh) init_value_page(frame->page);
+  const PlacedPiece placed = add_piece(frame->page, piece, xid_);
+  Record record;
+  record.start(RecordKind::kChange, xid_);
+  record.header.step = static_cast<uint8_t>(Step::kWritePiece);
+  if (whole) {
+    record.add_image(piece.block, frame->page);
+  } else {
+    const auto pointer = static_cast<uint16_t>(kPageHeaderBytes + (placed.item - 1) * kItemBytes);
+    const int page = record.add_page(piece.block, piece.fresh ? kFresh : 0);
+    record.add_patch(page, 0, frame->page, kPageHeaderBytes);
+    record.add_patch(page, pointer, frame->page + pointer, kItemBytes);
+    record.add_patch(page, placed.offset, frame->page + placed.offset, placed.length);
+  }
+  finish(frame, insertion.append(record));
+  *item = placed.item;
+  return Status::Ok();
+}
+
+Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
+  Frame* frame;
+  TOASTSTORE_TRY(piece.fresh ? pool_.get_fresh(piece.block, &frame)
+                             : pool_.get(piece.block, Latch::kExclusive, &frame));
+  const Status status = append_piece(frame, piece, item);
+  pool_.put(frame, Latch::kExclusive);
+  return status;
+}
+
+Status FilePager::lock_lane(uint8_t lane, bool wait, bool* locked) {
+  *locked = true;
+  if (wait) {
+    locks_.lanes[lane].lock();
+  } else {
+    *locked = locks_.lanes[lane].try_lock();
+  }
+  return Status::Ok();
+}
+
+Status FilePager::lock_creation() {
+  locks_.creation.lock();
+  return Status::Ok();
+}
+
+}  // namespace toaststore

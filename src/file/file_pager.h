@@ -1,0 +1,52 @@
+// The pager port over the page cache and the log.
+
+#ifndef TOASTSTORE_FILE_FILE_PAGER_H_
+#define TOASTSTORE_FILE_FILE_PAGER_H_
+
+#include <mutex>
+
+#include "file/buffer_pool.h"
+
+namespace toaststore {
+
+// Locks that are not latches: their holder does I/O and may wait.
+struct StoreLocks {
+  std::mutex lanes[kLanes];
+  std::mutex creation;
+};
+
+class FilePager final : public Pager {
+ public:
+  // `log` is null for a store that is only read.
+  FilePager(DataFile& data, BufferPool& pool, Log* log, StoreLocks& locks)
+      : data_(data), pool_(pool), log_(log), locks_(locks) {}
+
+  // The transaction whose doing the changes are.
+  void set_xid(Xid xid) { xid_ = xid; }
+
+  Status read(Block block, Latch latch, PageRef* page) override;
+  Status create(Block block, PageRef* page) override;
+  void release(const PageRef& page) override;
+  Status reserve(Block end, Block limit) override { return data_.reserve(end, limit); }
+  Block blocks() override { return data_.blocks(); }
+  Status apply(const Change& change) override;
+  Status write_piece(const PieceWrite& piece, uint16_t* item) override;
+  Status lock_lane(uint8_t lane, bool wait, bool* locked) override;
+  void unlock_lane(uint8_t lane) override { locks_.lanes[lane].unlock(); }
+  Status lock_creation() override;
+  void unlock_creation() override { locks_.creation.unlock(); }
+  Status pause(Step) override { return Status::Ok(); }
+
+ private:
+  Status append_piece(BufferPool::Frame* frame, const PieceWrite& piece, uint16_t* item);
+
+  DataFile& data_;
+  BufferPool& pool_;
+  Log* log_;
+  StoreLocks& locks_;
+  Xid xid_ = kNoXid;
+};
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_FILE_FILE_PAGER_H_

@@ -1,0 +1,190 @@
+// POSIX files.
+
+#include "file/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+namespace toaststore {
+
+namespace {
+
+Status failed(const char* reason) {
+  const int error = errno;
+  const Code code = error == ENOSPC || error == EDQUOT ? Code::kNoSpace : Code::kIo;
+  return Status::System(code, reason, error);
+}
+
+class PosixFile final : public File {
+ public:
+  explicit PosixFile(int descriptor) : descriptor_(descriptor) {}
+
+  Status read(uint64_t offset, void* bytes, size_t length) override {
+    auto* out = static_cast<char*>(bytes);
+    while (length > 0) {
+      const ssize_t n = pread(descriptor_, out, length, static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return failed("could not read file");
+      if (n == 0) {
+        std::memset(out, 0, length);
+        break;
+      }
+      out += n;
+      offset += static_cast<uint64_t>(n);
+      length -= static_cast<size_t>(n);
+    }
+    return Status::Ok();
+  }
+
+  Status write(uint64_t offset, const void* bytes, size_t length) override {
+    const auto* from = static_cast<const char*>(bytes);
+    while (length > 0) {
+      const ssize_t n = pwrite(descriptor_, from, length, static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return failed("could not write file");
+      if (n == 0) {
+        errno = ENOSPC;
+        return failed("could not write file");
+      }
+      from += n;
+      offset += static_cast<uint64_t>(n);
+      length -= static_cast<size_t>(n);
+    }
+    return Status::Ok();
+  }
+
+  // Not retried: after a failure the kernel may have dropped the pages that it could not write.
+  Status sync() override {
+    return fdatasync(descriptor_) == 0 ? Status::Ok() : failed("could not sync file");
+  }
+
+  Status size(uint64_t* bytes) override {
+    struct stat status;
+    if (fstat(descriptor_, &status) != 0) return failed("could not get the size of a file");
+    *bytes = static_cast<uint64_t>(status.st_size);
+    return Status::Ok();
+  }
+
+  Status reserve(uint64_t from, uint64_t to) override {
+    int result;
+    do {
+      result = fallocate(descriptor_, 0, static_cast<off_t>(from), static_cast<off_t>(to - from));
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return Status::Ok();
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) {
+      return failed("could not extend file");
+    }
+    static const char zeros[64 * 1024] = {};
+    while (from < to) {
+      const size_t part = std::min<uint64_t>(sizeof(zeros), to - from);
+      TOASTSTORE_TRY(write(from, zeros, part));
+      from += part;
+    }
+    return Status::Ok();
+  }
+
+  Status truncate(uint64_t bytes) override {
+    if (ftruncate(descriptor_, static_cast<off_t>(bytes)) == 0) return Status::Ok();
+    return failed("could not truncate file");
+  }
+
+  void close() override {
+    ::close(descriptor_);
+    delete this;
+  }
+
+ private:
+  int descriptor_;
+};
+
+Status wrap(int descriptor, File** file) {
+  *file = new (std::nothrow) PosixFile(descriptor);
+  if (*file != nullptr) return Status::Ok();
+  ::close(descriptor);
+  return Status::Error(Code::kNoMemory, "out of memory");
+}
+
+class PosixFiles final : public Files {
+ public:
+  Status open(const char* path, Mode mode, File** file) override {
+    int flags = O_CLOEXEC | (mode == Mode::kRead ? O_RDONLY : O_RDWR);
+    if (mode == Mode::kCreate) flags |= O_CREAT;
+    const int descriptor = ::open(path, flags, 0600);
+    if (descriptor >= 0) return wrap(descriptor, file);
+    if (errno == ENOENT) return Status::Error(Code::kNotFound, "file does not exist");
+    return failed("could not open file");
+  }
+
+  Status rename(const char* from, const char* to) override {
+    return ::rename(from, to) == 0 ? Status::Ok() : failed("could not rename file");
+  }
+
+  Status remove(const char* path) override {
+    return unlink(path) == 0 || errno == ENOENT ? Status::Ok() : failed("could not remove file");
+  }
+
+  Status make_directory(const char* path) override {
+    if (mkdir(path, 0700) == 0) return Status::Ok();
+    if (errno == EEXIST) return Status::Error(Code::kExists, "directory exists");
+    return failed("could not make directory");
+  }
+
+  Status sync_directory(const char* path) override {
+    const int descriptor = ::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return failed("could not open directory");
+    const int result = fsync(descriptor);
+    const Status status = result == 0 ? Status::Ok() : failed("could not sync directory");
+    ::close(descriptor);
+    return status;
+  }
+
+  Status list(const char* path, FileNames* names) override {
+    DIR* directory = opendir(path);
+    if (directory == nullptr) {
+      if (errno == ENOENT || errno == ENOTDIR) {
+        return Status::Error(Code::kNotFound, "directory does not exist");
+      }
+      return failed("could not open directory");
+    }
+    Status status;
+    errno = 0;
+    while (dirent* entry = readdir(directory)) {
+      if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+      status = names->found(entry->d_name);
+      if (!status.ok()) break;
+      errno = 0;
+    }
+    if (status.ok() && errno != 0) status = failed("could not read directory");
+    closedir(directory);
+    return status;
+  }
+
+  Status open_locked(const char* path, File** file) override {
+    const int descriptor = ::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0) return failed("could not open file");
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return wrap(descriptor, file);
+    const Status status = errno == EWOULDBLOCK
+                              ? Status::Error(Code::kConflict, "store is open in another process")
+                              : failed("could not lock file");
+    ::close(descriptor);
+    return status;
+  }
+};
+
+}  // namespace
+
+Files& posix_files() {
+  static PosixFiles files;
+  return files;
+}
+
+}  // namespace toaststore

@@ -1,0 +1,271 @@
+// Opening with recovery, checkpoints, closing.
+
+#include "file/store_state.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "file/log_reader.h"
+#include "file/recovery.h"
+
+namespace toaststore {
+
+namespace {
+
+// Beyond this many times the wanted bytes of log, writers wait for a checkpoint.
+constexpr uint64_t kMostLog = 4;
+
+// Segments are numbered from 1, so that no lsn is 0.
+constexpr uint64_t kFirstSegment = 1;
+
+class NewestSegment final : public FileNames {
+ public:
+  Status found(const char* name) override {
+    newest = std::max(newest, segment_of(name));
+    return Status::Ok();
+  }
+  uint64_t newest = 0;
+};
+
+class RemoveSegments final : public FileNames {
+ public:
+  RemoveSegments(Files& files, const char* directory, uint64_t before)
+      : files_(files), directory_(directory), before_(before) {}
+  Status found(const char* name) override {
+    const uint64_t segment = segment_of(name);
+    if (segment == 0 || segment >= before_) return Status::Ok();
+    char path[kMaxPath];
+    segment_path(directory_, segment, path);
+    return files_.remove(path);
+  }
+
+ private:
+  Files& files_;
+  const char* directory_;
+  uint64_t before_;
+};
+
+Status check_options(const StoreOptions& options) {
+  const char* reason = nullptr;
+  if (!options.values.thresholds_valid()) reason = "thresholds are out of range";
+  if (options.cache_bytes < 1024 * 1024) reason = "the page cache must have 1 MB at least";
+  if (options.log_segment_bytes < kMinSegmentBytes || options.log_segment_bytes > UINT32_MAX) {
+    reason = "log segments must have 4 MB to 4 GB";
+  }
+  return reason == nullptr ? Status::Ok() : Status::Error(Code::kInvalid, reason);
+}
+
+// A directory's name is durable when the one above it is synced.
+void parent_of(const char* directory, char* parent) {
+  std::snprintf(parent, kMaxPath, "%s", directory);
+  size_t length = std::strlen(parent);
+  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
+  char* slash = std::strrchr(parent, '/');
+  if (slash == nullptr) {
+    std::snprintf(parent, kMaxPath, ".");
+  } else {
+    slash[slash == parent ? 1 : 0] = '\0';
+  }
+}
+
+}  // namespace
+
+StoreState::HintSlot& StoreState::hint_slot() {
+  static std::atomic<uint32_t> threads{0};
+  thread_local const uint32_t mine = threads.fetch_add(1);
+  return hint_slots_[mine % kHintSlots];
+}
+
+StoreState::~StoreState() {
+  (void)close();
+  if (lock_ != nullptr) lock_->close();
+}
+
+Status StoreState::open(const char* directory) {
+  TOASTSTORE_TRY(check_options(options_));
+  if (std::strlen(directory) + 64 > kMaxPath)
+    return Status::Error(Code::kInvalid, "path is too long");
+  std::snprintf(directory_, sizeof(directory_), "%s", directory);
+  std::snprintf(data_path_, sizeof(data_path_), "%s/data", directory);
+  for (int i = 0; i < kHintSlots; i++) hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
+  TOASTSTORE_TRY(pool_.make(options_.cache_bytes));
+  if (options_.read_only) return open_to_read();
+  TOASTSTORE_TRY(open_directory(directory_));
+  Status status = read_control(files_, directory_, &control_);
+  if (status.ok() && options_.must_be_new) return Status::Error(Code::kExists, "store exists");
+  if (status.is(Code::kNotFound)) {
+    if (!options_.create) return Status::Error(Code::kNotFound, "store does not exist");
+    status = create(directory_);
+  } else if (status.ok()) {
+    status = recover();
+  }
+  TOASTSTORE_TRY(status);
+  return start_keeper();
+}
+
+Status StoreState::open_directory(const char* directory) {
+  if (options_.create) {
+    const Status status = files_.make_directory(directory);
+    if (status.ok()) {
+      char parent[kMaxPath];
+      parent_of(directory, parent);
+      TOASTSTORE_TRY(files_.sync_directory(parent));
+    } else if (!status.is(Code::kExists)) {
+      return status;
+    }
+  }
+  char path[kMaxPath + 8];
+  std::snprintf(path, sizeof(path), "%s/lock", directory);
+  Status status = files_.open_locked(path, &lock_);
+  if (status.error != 0 && !options_.create) {
+    status = Status::System(Code::kNotFound, "store does not exist", status.error);
+  }
+  return status;
+}
+
+// The control file comes last: without it there is no store.
+Status StoreState::create(const char* directory) {
+  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kCreate));
+  if (data_.blocks() != 0) {
+    return Status::Error(Code::kCorruption, "there are pages, but no control file");
+  }
+  if (getrandom(&control_.store_number, sizeof(control_.store_number), 0) < 0) {
+    return Status::System(Code::kIo, "could not get random bytes", errno);
+  }
+  control_.segment_bytes = options_.log_segment_bytes;
+  control_.xids.reset(new (std::nothrow) Xid[1]);
+  if (control_.xids == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(files_.sync_directory(directory));
+  return begin_log(kFirstSegment, &control_);
+}
+
+Status StoreState::begin_log(uint64_t segment, Control* control) {
+  log_.reset(new (std::nothrow)
+                 Log(files_, directory_, control->store_number, control->segment_bytes));
+  if (log_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(log_->start(segment));
+  pool_.set_log(log_.get());
+  TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
+  control->redo = control->synced = segment * control->segment_bytes;
+  return write_control(files_, directory_, *control);
+}
+
+// Replays the log, makes the pages durable, and goes on in a segment that was never used.
+Status StoreState::recover() {
+  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kWrite));
+  Lsn end;
+  TOASTSTORE_TRY(replay_log(files_, directory_, data_, pool_, &control_, &end));
+  TOASTSTORE_TRY(pool_.write_all());
+  TOASTSTORE_TRY(data_.sync());
+  NewestSegment segments;
+  TOASTSTORE_TRY(files_.list(directory_, &segments));
+  const uint64_t next = std::max(segments.newest, end / control_.segment_bytes) + 1;
+  TOASTSTORE_TRY(begin_log(next, &control_));
+  RemoveSegments old(files_, directory_, next);
+  return files_.list(directory_, &old);
+}
+
+Status StoreState::open_to_read() {
+  TOASTSTORE_TRY(read_control(files_, directory_, &control_));
+  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
+                   control_.synced);
+  TOASTSTORE_TRY(reader.open(control_.redo));
+  Record record;
+  Lsn lsn;
+  bool more;
+  TOASTSTORE_TRY(reader.next(&record, &lsn, &more));
+  if (more) {
+    return Status::Error(Code::kInvalid,
+                         "store was not closed properly: open it for writing first");
+  }
+  return xids_.load(control_.next_xid, control_.xids.get(), control_.unfinished);
+}
+
+Status StoreState::checkpoint() {
+  const std::lock_guard<std::mutex> one(checkpoint_);
+  Control control;
+  control.store_number = control_.store_number;
+  control.segment_bytes = control_.segment_bytes;
+  Lsn end;
+  {
+    Log::Insertion insertion(*log_);
+    control.redo = log_->begin_checkpoint(&insertion);
+    end = insertion.image_up_to();
+    TOASTSTORE_TRY(xids_.unfinished(&control.next_xid, &control.xids, &control.unfinished));
+  }
+  TOASTSTORE_TRY(log_->sync(end));
+  TOASTSTORE_TRY(pool_.write_all());
+  const Status synced = data_.sync();
+  if (!synced.ok()) {
+    log_->fail(synced);
+    return synced;
+  }
+  control.synced = end;
+  TOASTSTORE_TRY(write_control(files_, directory_, control));
+  control_ = std::move(control);
+  checkpoints_++;
+  return log_->remove_before(control_.redo);
+}
+
+Status StoreState::acknowledge(Lsn lsn) {
+  if (log_->since_checkpoint() > kMostLog * options_.checkpoint_bytes) {
+    TOASTSTORE_TRY(checkpoint());
+  }
+  // A crash of the process alone must lose nothing.
+  return options_.sync == Sync::kAlways ? log_->sync(lsn) : log_->write(lsn);
+}
+
+Status StoreState::close() {
+  if (keeping_) {
+    {
+      const std::lock_guard<std::mutex> lock(keeper_mutex_);
+      stop_ = true;
+    }
+    keeper_wakes_.notify_all();
+    pthread_join(keeper_, nullptr);
+    keeping_ = false;
+  }
+  if (log_ == nullptr) return Status::Ok();
+  // The checkpoint's place is the end of the log then: nothing is left to replay.
+  Status status = log_->sync(log_->end());
+  if (status.ok()) status = checkpoint();
+  pool_.set_log(nullptr);
+  log_.reset();
+  return status;
+}
+
+Status StoreState::start_keeper() {
+  const int error = pthread_create(&keeper_, nullptr, run_keeper, this);
+  if (error != 0) return Status::System(Code::kNoMemory, "could not start a thread", error);
+  keeping_ = true;
+  return Status::Ok();
+}
+
+void* StoreState::run_keeper(void* state) {
+  static_cast<StoreState*>(state)->keep();
+  return nullptr;
+}
+
+// Syncs and checkpoints in time.  What fails here fails again in a call, which tells.
+void StoreState::keep() {
+  const auto pause = std::chrono::milliseconds(
+      options_.sync == Sync::kInterval ? std::max(options_.sync_interval_ms, 1u) : 200);
+  std::unique_lock<std::mutex> lock(keeper_mutex_);
+  while (!stop_) {
+    keeper_wakes_.wait_for(lock, pause);
+    if (stop_) break;
+    lock.unlock();
+    if (options_.sync == Sync::kInterval) (void)log_->sync(log_->end());
+    if (log_->since_checkpoint() > options_.checkpoint_bytes) (void)checkpoint();
+    lock.lock();
+  }
+}
+
+}  // namespace toaststore

@@ -1,0 +1,116 @@
+// Transactions of the embedded store: every batch is one.
+//
+// An id is running, then committed or aborted; of those that aborted, or were running when a crash
+// came, a list is kept (in the control file too), all others below the next id have committed.
+//
+// Invariants:
+//   * `logged` is set under the log's insertion lock, together with the commit record: a checkpoint
+//     knows exactly whose commit lies behind its position.
+//   * A commit is seen by others when it is as durable as the store's sync mode promises.
+
+#ifndef TOASTSTORE_FILE_TRANSACTIONS_H_
+#define TOASTSTORE_FILE_TRANSACTIONS_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "engine/transactions.h"
+
+namespace toaststore {
+
+// Running at once; a batch more is refused.
+inline constexpr uint32_t kMaxRunning = 256;
+
+// What a scan sees: whatever had committed when it began.
+struct XidSnapshot {
+  Xid next = kNoXid;
+  uint32_t count = 0;
+  Xid running[kMaxRunning];
+
+  bool sees(Xid xid) const;
+};
+
+class XidTable {
+ public:
+  // Ids go on at `next`; those listed have aborted.
+  Status load(Xid next, const Xid* aborted, uint32_t count);
+
+  Status begin(Xid* xid);
+  // The commit record is in the log.  REQUIRES: under the log's insertion lock.
+  void set_logged(Xid xid);
+  void commit(Xid xid) { end(xid, false); }
+  void abort(Xid xid) { end(xid, true); }
+
+  // Has the transaction committed, for everybody?
+  bool committed(Xid xid);
+  bool running(Xid xid);
+  void snapshot(XidSnapshot* snapshot);
+
+  // Waits until `holder` ends.  kConflict where it waits for `self`, by itself or through others.
+  Status wait(Xid self, Xid holder);
+
+  // What the control file has to say: the next id, and all that aborted or have no commit record.
+  // REQUIRES: under the log's insertion lock.
+  Status unfinished(Xid* next, std::unique_ptr<Xid[]>* xids, uint32_t* count);
+
+ private:
+  struct Running {
+    Xid xid;
+    Xid waits_for;
+    bool logged;
+  };
+
+  Running* find(Xid xid);
+  bool in_aborted(Xid xid) const;
+  void end(Xid xid, bool aborted);
+  void settle();
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  Xid next_ = kFirstNormalXid;
+  // All ids below have committed or are in the list of aborted ones.
+  std::atomic<Xid> settled_{kFirstNormalXid};
+  Running running_[kMaxRunning];
+  uint32_t count_ = 0;
+  std::unique_ptr<Xid[]> aborted_;  // ascending
+  std::atomic<uint32_t> aborted_count_{0};
+  uint32_t aborted_space_ = 0;
+};
+
+// The engine's port for one batch or one reader.
+class FileTransactions final : public Transactions {
+ public:
+  // `snapshot` null: sees whatever has committed by now.
+  explicit FileTransactions(XidTable& table, const XidSnapshot* snapshot = nullptr)
+      : table_(table), snapshot_(snapshot) {}
+
+  Status begin() { return xid_ == kNoXid ? table_.begin(&xid_) : Status::Ok(); }
+  Xid xid() const { return xid_; }
+  void join(Xid xid) { xid_ = xid; }
+  void forget() { xid_ = kNoXid; }
+
+  Xid current() override { return xid_; }
+  FullXid current_full() override { return xid_; }
+  uint32_t command() override { return 0; }
+  bool visible(const Stamps& stamps) override;
+  Fate fate(const Stamps& stamps, Xid* holder) override;
+  Status wait(Xid holder) override { return table_.wait(xid_, holder); }
+  bool removable(Xid) override { return false; }
+  void log_removal(Xid, Block) override {}
+  Status lost_race() override {
+    return Status::Error(Code::kNotFound, "deleted by another batch meanwhile");
+  }
+
+ private:
+  bool seen(Xid xid);
+
+  XidTable& table_;
+  const XidSnapshot* snapshot_;
+  Xid xid_ = kNoXid;
+};
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_FILE_TRANSACTIONS_H_

@@ -1,0 +1,146 @@
+// The embedded store on real files: what was put is there, also after closing, and whole batches or
+// nothing.
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "support/test_store.h"
+#include "toaststore/store.h"
+
+namespace toaststore::test {
+namespace {
+
+class FileStoreTest : public ::testing::Test {
+ protected:
+  FileStoreTest() {
+    std::string name = std::filesystem::temp_directory_path() / "toaststore.XXXXXX";
+    directory_ = mkdtemp(name.data());
+    options_.sync = Sync::kNever;
+  }
+  ~FileStoreTest() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string path() const { return directory_ + "/store"; }
+  Status try_open(const StoreOptions& options) {
+    store_.reset();
+    Store* store = nullptr;
+    const Status status = Store::open(path().c_str(), options, &store);
+    store_.reset(store);
+    return status;
+  }
+  void open() { ASSERT_OK(try_open(options_)); }
+
+  uint64_t put(const Bytes& bytes) {
+    uint64_t id = 0;
+    EXPECT_OK(store_->put(bytes.data(), bytes.size(), &id));
+    return id;
+  }
+  Bytes get(uint64_t id) {
+    Buffer buffer;
+    EXPECT_OK(store_->get(id, &buffer));
+    return {reinterpret_cast<const char*>(buffer.data()), buffer.size()};
+  }
+  Code get_code(uint64_t id) {
+    Buffer buffer;
+    return store_->get(id, &buffer).code;
+  }
+  void expect_sound() {
+    class Faults final : public FaultVisitor {
+     public:
+      Status fault(Block block, uint64_t id, const char* reason) override {
+        ADD_FAILURE() << "block " << block << ", value " << id << ": " << reason;
+        return Status::Ok();
+      }
+    } faults;
+    EXPECT_OK(store_->verify(&faults));
+  }
+
+  std::string directory_;
+  StoreOptions options_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(FileStoreTest, ValuesOfEverySizeComeBackAlsoAfterClosing) {
+  open();
+  std::map<uint64_t, Bytes> values;
+  for (const size_t length : {0, 1, 100, 4000, 4096, 9000, 65536, 65537, 300000, 5000000}) {
+    for (const Bytes& bytes : {random_bytes(length, length), text_bytes(length, length)}) {
+      values[put(bytes)] = bytes;
+    }
+  }
+  for (int round = 0; round < 2; round++) {
+    for (const auto& [id, bytes] : values) EXPECT_EQ(get(id), bytes) << id;
+    expect_sound();
+    EXPECT_OK(store_->close());
+    open();
+  }
+  EXPECT_EQ(get_code(1000), Code::kNotFound);
+}
+
+TEST_F(FileStoreTest, ABatchHappensWholeOrNotAtAll) {
+  open();
+  const uint64_t old = put("old");
+  uint64_t kept = 0;
+  uint64_t dropped = 0;
+  {
+    WriteBatch batch(store_.get());
+    ASSERT_OK(batch.put("kept", 4, &kept));
+    ASSERT_OK(batch.erase(old));
+    EXPECT_EQ(get_code(kept), Code::kNotFound) << "not yet";
+    EXPECT_EQ(get(old), "old");
+    ASSERT_OK(batch.commit());
+  }
+  {
+    WriteBatch batch(store_.get());
+    ASSERT_OK(batch.put("dropped", 7, &dropped));
+    ASSERT_OK(batch.erase(kept));
+  }
+  for (int round = 0; round < 2; round++) {
+    EXPECT_EQ(get(kept), "kept");
+    EXPECT_EQ(get_code(old), Code::kNotFound);
+    EXPECT_EQ(get_code(dropped), Code::kNotFound);
+    open();
+  }
+  expect_sound();
+}
+
+TEST_F(FileStoreTest, OneProcessAtATimeHasItOpen) {
+  open();
+  Store* second = nullptr;
+  EXPECT_EQ(Store::open(path().c_str(), options_, &second).code, Code::kConflict);
+}
+
+TEST_F(FileStoreTest, AReaderOfAClosedStoreChangesNothing) {
+  open();
+  const uint64_t id = put("value");
+  EXPECT_OK(store_->close());
+  StoreOptions reader = options_;
+  reader.read_only = true;
+  ASSERT_OK(try_open(reader));
+  EXPECT_EQ(get(id), "value");
+  uint64_t other;
+  EXPECT_EQ(store_->put("x", 1, &other).code, Code::kInvalid);
+  expect_sound();
+}
+
+TEST_F(FileStoreTest, OpeningSaysWhatIsWrong) {
+  StoreOptions options = options_;
+  options.create = false;
+  EXPECT_EQ(try_open(options).code, Code::kNotFound);
+  options = options_;
+  options.cache_bytes = 1000;
+  EXPECT_EQ(try_open(options).code, Code::kInvalid);
+  open();
+  options = options_;
+  options.must_be_new = true;
+  EXPECT_EQ(try_open(options).code, Code::kExists);
+}
+
+}  // namespace
+}  // namespace toaststore::test
