@@ -48,10 +48,10 @@ using Lsn = uint64_t;
 inline constexpr Lsn kNoLsn = 0;
 
 inline constexpr uint32_t kGroupHeaderBytes = 32;
-// A group that has as many bytes is written; one record more may follow.
+// A group that has as many bytes, or a quarter of a segment, is written; one record more may follow.
 inline constexpr uint32_t kGroupBytes = 1024 * 1024;
 inline constexpr uint64_t kDefaultSegmentBytes = 16 * 1024 * 1024;
-inline constexpr uint64_t kMinSegmentBytes = 4 * kGroupBytes;
+inline constexpr uint64_t kMinSegmentBytes = 256 * 1024;
 
 inline constexpr uint32_t kEndOfSegment = 1;
 
@@ -103,7 +103,7 @@ inline constexpr int kMaxRecordPatches = Change::kMaxPatches + 2 * kMaxRecordPag
 inline constexpr uint32_t kMaxRecordBytes =
     sizeof(RecordHeader) + kMaxRecordPages * sizeof(RecordPage) +
     kMaxRecordPatches * sizeof(RecordPatch) + (kMaxRecordPages + 1) * kPageBytes;
-static_assert(kGroupHeaderBytes + kGroupBytes + kMaxRecordBytes < kMinSegmentBytes);
+static_assert(kGroupHeaderBytes + kMinSegmentBytes / 4 + kMaxRecordBytes < kMinSegmentBytes);
 
 // A record in memory, read or to be written.
 struct Record {

@@ -56,7 +56,7 @@ Status check_options(const StoreOptions& options) {
   if (!options.values.thresholds_valid()) reason = "thresholds are out of range";
   if (options.cache_bytes < 1024 * 1024) reason = "the page cache must have 1 MB at least";
   if (options.log_segment_bytes < kMinSegmentBytes || options.log_segment_bytes > UINT32_MAX) {
-    reason = "log segments must have 4 MB to 4 GB";
+    reason = "log segments must have 256 kB to 4 GB";
   }
   return reason == nullptr ? Status::Ok() : Status::Error(Code::kInvalid, reason);
 }
@@ -175,7 +175,7 @@ Status StoreState::open_to_read() {
   TOASTSTORE_TRY(read_control(files_, directory_, &control_));
   TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
   LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
-                   control_.synced);
+                   control_.synced, LogReader::Purpose::kLook);
   TOASTSTORE_TRY(reader.open(control_.redo));
   Record record;
   Lsn lsn;
