@@ -38,14 +38,14 @@ class Verifier {
   }
 
  private:
-  // Faults of the store are reported; failures of the verification itself are returned.
+  // Faults of the store are reported; failures of the verification itself are returned. A newer
+  // format is none of the store's faults.
   Status report(const Status& status, uint64_t id) {
     switch (status.code) {
       case Code::kOk:
         return status;
       case Code::kRetry:
       case Code::kCorruption:
-      case Code::kNewerFormat:
         return sink_->report({status.block, id, status.reason});
       default:
         return status;
