@@ -32,7 +32,7 @@ class MallocMemory final : public Memory {
 class StoreState {
  public:
   StoreState(Files& files, const StoreOptions& options)
-      : options_(options), files_(files), data_(files), pool_(data_) {}
+      : options_(options), files_(files), data_(files), names_(files), pool_(data_, names_) {}
   StoreState(const StoreState&) = delete;
   StoreState& operator=(const StoreState&) = delete;
   ~StoreState();
@@ -48,6 +48,7 @@ class StoreState {
   std::shared_mutex& writers() { return writers_; }
   BufferPool& pool() { return pool_; }
   DataFile& data() { return data_; }
+  DataFile& names() { return names_; }
   const StoreOptions& options() const { return options_; }
   uint64_t checkpoints() const { return checkpoints_.load(); }
 
@@ -64,6 +65,8 @@ class StoreState {
   Status open_directory(const char* directory);
   Status create(const char* directory);
   Status open_to_read();
+  Status open_files(Files::Mode mode);
+  Status sync_files();
   Status recover();
   Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
@@ -75,8 +78,10 @@ class StoreState {
   Files& files_;
   char directory_[kMaxPath];
   char data_path_[kMaxPath];
+  char names_path_[kMaxPath];
   File* lock_ = nullptr;
   DataFile data_;
+  DataFile names_;
   BufferPool pool_;
   std::unique_ptr<Log> log_;
   XidTable xids_;
@@ -102,7 +107,7 @@ class Operation {
   explicit Operation(StoreState* state, const XidSnapshot* snapshot = nullptr)
       : slot_(state->hint_slot()),
         hints_(take(&slot_)),
-        pager_(state->data_, state->pool_, state->log_.get(), state->locks_),
+        pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
         context_{pager_, transactions_, state->memory_, hints_, state->options_.values, true},
         values_(context_) {}
