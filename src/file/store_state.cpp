@@ -147,9 +147,10 @@ Status StoreState::sync_files() {
 // The control file comes last: without it there is no store.
 Status StoreState::create(const char* directory) {
   TOASTSTORE_TRY(open_files(Files::Mode::kCreate));
-  if (data_.blocks() != 0 || names_.blocks() != 0) {
+  if (data_.blocks() != 0 || names_.blocks() > kEmptyNameBlocks) {
     return Status::Error(Code::kCorruption, "there are pages, but no control file");
   }
+  TOASTSTORE_TRY(make_name_file(names_));
   if (getrandom(&control_.store_number, sizeof(control_.store_number), 0) < 0) {
     return Status::System(Code::kIo, "could not get random bytes", errno);
   }

@@ -18,6 +18,7 @@
 #include "engine/store.h"
 #include "file/control.h"
 #include "file/file_pager.h"
+#include "file/names.h"
 #include "file/transactions.h"
 #include "toaststore/store.h"
 
@@ -85,6 +86,7 @@ class StoreState {
   BufferPool pool_;
   std::unique_ptr<Log> log_;
   XidTable xids_;
+  NameTree name_tree_;
   StoreLocks locks_;
   MallocMemory memory_;
   std::shared_mutex writers_;
@@ -110,7 +112,10 @@ class Operation {
         pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
         context_{pager_, transactions_, state->memory_, hints_, state->options_.values, true},
-        values_(context_) {}
+        values_(context_),
+        names_pager_(StoreFile::kNames, state->names_, state->pool_, state->log_.get(),
+                     state->locks_),
+        names_(context_, state->xids_, state->name_tree_, names_pager_) {}
   ~Operation() {
     const std::lock_guard<std::mutex> lock(slot_.mutex);
     slot_.hints = hints_;
@@ -118,10 +123,12 @@ class Operation {
 
   Context& context() { return context_; }
   IdStore& values() { return values_; }
+  Names& names() { return names_; }
   // The changes that follow are this transaction's.
   void join(Xid xid) {
     transactions_.join(xid);
     pager_.set_xid(xid);
+    names_pager_.set_xid(xid);
   }
 
  private:
@@ -136,6 +143,8 @@ class Operation {
   FileTransactions transactions_;
   Context context_;
   IdStore values_;
+  FilePager names_pager_;
+  Names names_;
 };
 
 }  // namespace toaststore
