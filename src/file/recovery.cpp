@@ -92,16 +92,19 @@ class Fates {
   XidList aborted_;
 };
 
-Status replay_page(DataFile& data, BufferPool& pool, const Record& record, int index, Lsn lsn) {
+Status replay_page(DataFile& data, DataFile& names, BufferPool& pool, const Record& record,
+                   int index, Lsn lsn) {
   const RecordPage& page = record.pages[index];
-  const bool whole = page.flags != 0;
-  if (page.block >= data.blocks()) {
+  const bool whole = page.whole();
+  const bool name = (page.flags & kNamesFile) != 0;
+  DataFile& file = name ? names : data;
+  const PageId id{name ? StoreFile::kNames : StoreFile::kData, page.block};
+  if (page.block >= file.blocks()) {
     if (!whole) return Status::Corruption(page.block, "log changes a page that is not in the file");
-    TOASTSTORE_TRY(data.reserve(page.block + 1, page.block + 1));
+    TOASTSTORE_TRY(file.reserve(page.block + 1, page.block + 1));
   }
   BufferPool::Frame* frame;
-  TOASTSTORE_TRY(whole ? pool.get_fresh(page.block, &frame)
-                       : pool.get(page.block, Latch::kExclusive, &frame));
+  TOASTSTORE_TRY(whole ? pool.get_fresh(id, &frame) : pool.get(id, Latch::kExclusive, &frame));
   if (whole || load<Lsn>(frame->page, offsetof(PageHeader, lsn)) < lsn) {
     record.apply(index, frame->page);
     std::memcpy(frame->page + offsetof(PageHeader, lsn), &lsn, sizeof(lsn));
@@ -114,8 +117,8 @@ Status replay_page(DataFile& data, BufferPool& pool, const Record& record, int i
 
 }  // namespace
 
-Status replay_log(Files& files, const char* directory, DataFile& data, BufferPool& pool,
-                  Control* control, Lsn* end) {
+Status replay_log(Files& files, const char* directory, DataFile& data, DataFile& names,
+                  BufferPool& pool, Control* control, Lsn* end) {
   LogReader reader(files, directory, control->store_number, control->segment_bytes, control->synced,
                    LogReader::Purpose::kRecover);
   TOASTSTORE_TRY(reader.open(control->redo));
@@ -129,7 +132,7 @@ Status replay_log(Files& files, const char* directory, DataFile& data, BufferPoo
     if (!more) break;
     TOASTSTORE_TRY(fates.note(record.header));
     for (int i = 0; i < record.header.pages; i++) {
-      TOASTSTORE_TRY(replay_page(data, pool, record, i, lsn));
+      TOASTSTORE_TRY(replay_page(data, names, pool, record, i, lsn));
     }
   }
   *end = reader.end();
