@@ -69,7 +69,7 @@ Status Log::prepare(std::unique_lock<std::mutex>& lock) {
   for (;;) {
     TOASTSTORE_TRY(health_);
     const Lsn end = group_.start + group_.length;
-    const bool full = group_.length >= kGroupBytes || left_in_segment(end) < kMaxRecordBytes;
+    const bool full = group_.length >= group_bytes_ || left_in_segment(end) < kMaxRecordBytes;
     if (!full) break;
     TOASTSTORE_TRY(write_group(lock));
   }

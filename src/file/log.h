@@ -11,6 +11,7 @@
 #ifndef TOASTSTORE_FILE_LOG_H_
 #define TOASTSTORE_FILE_LOG_H_
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -33,7 +34,8 @@ class Log {
       : files_(files),
         directory_(directory),
         store_number_(store_number),
-        segment_bytes_(segment_bytes) {}
+        segment_bytes_(segment_bytes),
+        group_bytes_(std::min<uint64_t>(kGroupBytes, segment_bytes / 4)) {}
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   ~Log();
@@ -100,6 +102,7 @@ class Log {
   const char* directory_;
   const uint64_t store_number_;
   const uint64_t segment_bytes_;
+  const uint64_t group_bytes_;
 
   std::mutex mutex_;
   std::condition_variable idle_;

@@ -25,19 +25,42 @@ Status LogReader::load_segment(uint64_t segment, bool* there) {
   char path[kMaxPath];
   segment_path(directory_, segment, path);
   File* file;
-  const Status opened = files_.open(path, Files::Mode::kRead, &file);
+  const bool recovers = purpose_ == Purpose::kRecover;
+  const auto mode = recovers ? Files::Mode::kWrite : Files::Mode::kRead;
+  const Status opened = files_.open(path, mode, &file);
   if (opened.is(Code::kNotFound)) return Status::Ok();
   TOASTSTORE_TRY(opened);
   uint64_t size = 0;
   Status status = file->size(&size);
   if (status.ok()) status = file->read(0, segment_.get(), std::min(size, segment_bytes_));
+  if (status.ok() && recovers) status = make_durable(file);
   file->close();
   *there = status.ok();
   return status;
 }
 
+// Of the groups that are about to be read from the loaded segment.
+Status LogReader::make_durable(File* file) {
+  if (place_ / segment_bytes_ != number_) return Status::Ok();
+  const uint64_t start = place_ % segment_bytes_;
+  uint64_t end = start;
+  Lsn known = known_;
+  while (const std::byte* group = group_at(end)) {
+    GroupHeader header;
+    std::memcpy(&header, group, sizeof(header));
+    known = std::max(known, header.synced);
+    end += header.length;
+    if ((header.flags & kEndOfSegment) != 0) break;
+  }
+  const Lsn first = number_ * segment_bytes_;
+  const uint64_t from = std::max(start, known > first ? known - first : 0);
+  if (from >= end) return Status::Ok();
+  TOASTSTORE_TRY(file->write(from, segment_.get() + from, end - from));
+  return file->sync();
+}
+
 const std::byte* LogReader::group_at(uint64_t offset) const {
-  if (segment_bytes_ - offset < kGroupHeaderBytes) return nullptr;
+  if (offset >= segment_bytes_ || segment_bytes_ - offset < kGroupHeaderBytes) return nullptr;
   const std::byte* group = segment_.get() + offset;
   GroupHeader header;
   std::memcpy(&header, group, sizeof(header));
@@ -84,6 +107,17 @@ Status LogReader::next(Record* record, Lsn* lsn, bool* more) {
   return Status::Ok();
 }
 
+// Bytes of the loaded segment up to the last that is not zero, or a little more.
+uint64_t LogReader::written_bytes() const {
+  uint64_t end = segment_bytes_ & ~uint64_t{7};
+  uint64_t word = 0;
+  while (end > 0 && word == 0) {
+    end -= sizeof(word);
+    std::memcpy(&word, segment_.get() + end, sizeof(word));
+  }
+  return end + sizeof(word) <= segment_bytes_ - sizeof(word) ? end + sizeof(word) : end;
+}
+
 // No group is at place_.  That is damage if the log is known to go on.
 Status LogReader::check_end() {
   const Status damaged = Status::Error(Code::kCorruption, "log is damaged before its end");
@@ -95,7 +129,8 @@ Status LogReader::check_end() {
       TOASTSTORE_TRY(load_segment(segment, &there));
       if (!there) break;
     }
-    for (; offset + kGroupHeaderBytes <= segment_bytes_; offset++) {
+    const uint64_t written = written_bytes();
+    for (; offset < written; offset++) {
       Lsn lsn;
       std::memcpy(&lsn, segment_.get() + offset, sizeof(lsn));
       if (lsn != segment * segment_bytes_ + offset) continue;

@@ -56,7 +56,7 @@ Status check_options(const StoreOptions& options) {
   if (!options.values.thresholds_valid()) reason = "thresholds are out of range";
   if (options.cache_bytes < 1024 * 1024) reason = "the page cache must have 1 MB at least";
   if (options.log_segment_bytes < kMinSegmentBytes || options.log_segment_bytes > UINT32_MAX) {
-    reason = "log segments must have 4 MB to 4 GB";
+    reason = "log segments must have 256 kB to 4 GB";
   }
   return reason == nullptr ? Status::Ok() : Status::Error(Code::kInvalid, reason);
 }
@@ -93,6 +93,7 @@ Status StoreState::open(const char* directory) {
     return Status::Error(Code::kInvalid, "path is too long");
   std::snprintf(directory_, sizeof(directory_), "%s", directory);
   std::snprintf(data_path_, sizeof(data_path_), "%s/data", directory);
+  std::snprintf(names_path_, sizeof(names_path_), "%s/names", directory);
   for (int i = 0; i < kHintSlots; i++) hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
   TOASTSTORE_TRY(pool_.make(options_.cache_bytes));
   if (options_.read_only) return open_to_read();
@@ -129,12 +130,27 @@ Status StoreState::open_directory(const char* directory) {
   return status;
 }
 
+Status StoreState::open_files(Files::Mode mode) {
+  Status status = data_.open(data_path_, mode);
+  if (status.ok()) status = names_.open(names_path_, mode);
+  if (status.is(Code::kNotFound)) {
+    return Status::Error(Code::kCorruption, "there is a control file, but a file of pages is gone");
+  }
+  return status;
+}
+
+Status StoreState::sync_files() {
+  TOASTSTORE_TRY(data_.sync());
+  return names_.sync();
+}
+
 // The control file comes last: without it there is no store.
 Status StoreState::create(const char* directory) {
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kCreate));
-  if (data_.blocks() != 0) {
+  TOASTSTORE_TRY(open_files(Files::Mode::kCreate));
+  if (data_.blocks() != 0 || names_.blocks() > kEmptyNameBlocks) {
     return Status::Error(Code::kCorruption, "there are pages, but no control file");
   }
+  TOASTSTORE_TRY(make_name_file(names_));
   if (getrandom(&control_.store_number, sizeof(control_.store_number), 0) < 0) {
     return Status::System(Code::kIo, "could not get random bytes", errno);
   }
@@ -158,11 +174,11 @@ Status StoreState::begin_log(uint64_t segment, Control* control) {
 
 // Replays the log, makes the pages durable, and goes on in a segment that was never used.
 Status StoreState::recover() {
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kWrite));
+  TOASTSTORE_TRY(open_files(Files::Mode::kWrite));
   Lsn end;
-  TOASTSTORE_TRY(replay_log(files_, directory_, data_, pool_, &control_, &end));
+  TOASTSTORE_TRY(replay_log(files_, directory_, data_, names_, pool_, &control_, &end));
   TOASTSTORE_TRY(pool_.write_all());
-  TOASTSTORE_TRY(data_.sync());
+  TOASTSTORE_TRY(sync_files());
   NewestSegment segments;
   TOASTSTORE_TRY(files_.list(directory_, &segments));
   const uint64_t next = std::max(segments.newest, end / control_.segment_bytes) + 1;
@@ -173,9 +189,9 @@ Status StoreState::recover() {
 
 Status StoreState::open_to_read() {
   TOASTSTORE_TRY(read_control(files_, directory_, &control_));
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  TOASTSTORE_TRY(open_files(Files::Mode::kRead));
   LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
-                   control_.synced);
+                   control_.synced, LogReader::Purpose::kLook);
   TOASTSTORE_TRY(reader.open(control_.redo));
   Record record;
   Lsn lsn;
@@ -202,7 +218,7 @@ Status StoreState::checkpoint() {
   }
   TOASTSTORE_TRY(log_->sync(end));
   TOASTSTORE_TRY(pool_.write_all());
-  const Status synced = data_.sync();
+  const Status synced = sync_files();
   if (!synced.ok()) {
     log_->fail(synced);
     return synced;

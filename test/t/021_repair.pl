@@ -1,6 +1,6 @@
-# A byte of a value goes bad on disk: docs/operations.md says how the value is found, taken from a
-# standby, put back, and the damage written out of the file. Nobody is given wrong bytes meanwhile,
-# not even where ignore_checksum_failure lets the page in.
+# The SQL of docs/operations.md does what it says there. Then a byte of a value goes bad on disk: the
+# value is found, taken from a standby, put back, and the damage written out of the file, as that page
+# says. Nobody is given wrong bytes meanwhile, not even where ignore_checksum_failure lets the page in.
 
 use strict;
 use warnings;
@@ -25,6 +25,21 @@ $primary->safe_psql('postgres', q[
 	SELECT toaststore.create_store('media', compression => 'none');
 	SELECT toaststore.put('media', random_bytes(n, 20000)) FROM generate_series(1, 100) n]);
 my $before = digests($primary, 'media');
+
+# All blocks of SQL on that page, in their order.
+$primary->safe_psql('postgres', q[
+	CREATE TABLE document (name text PRIMARY KEY, content bigint NOT NULL);
+	INSERT INTO document SELECT 'document ' || id, id FROM media]);
+my @blocks = slurp_file('docs/operations.md') =~ /^```sql\n(.*?)^```$/msg;
+cmp_ok(scalar(@blocks), '>=', 9, 'there is SQL in docs/operations.md');
+is(join('', map { ($primary->psql('postgres', $_, on_error_stop => 1))[2] } @blocks), '', 'all of it runs');
+is_deeply(digests($primary, 'media'), $before, 'and leaves the values as they were');
+is_deeply(digests($primary, 'media_saved'), $before, 'or saves them all');
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM media_lost'), 0, 'with none lost');
+is($primary->safe_psql('postgres', q[SELECT encode(sha256(document_content('document 7')), 'hex')]),
+	$before->{7}, 'the function with rights of its own reads a value');
+my ($saving) = grep { /media_saved/ } @blocks;
+$primary->safe_psql('postgres', 'DROP TABLE media_saved, media_lost');
 
 $primary->backup('start');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -70,6 +85,12 @@ like(error_of(q[SELECT toaststore.get_slice('media', 42, 0, 10)], $ignore),
 like(error_of(q[SELECT sha256(value) FROM media WHERE id = 42], $ignore),
 	qr/ERROR:  XX001: value 42 /, 'SELECT refuses them');
 $primary->restart;
+
+$primary->safe_psql('postgres', $saving);
+is_deeply([ sort { $a <=> $b } keys %{ digests($primary, 'media_saved') } ],
+	[ grep { $_ != 42 } 1 .. 100 ], 'all values but the damaged one can be saved');
+like($primary->safe_psql('postgres', 'SELECT id, error FROM media_lost'),
+	qr/^42\|invalid page in block $block [^\n]*$/, 'which is named');
 
 # From the standby, as a file.
 my $copy = $primary->basedir . '/value';
