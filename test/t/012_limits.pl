@@ -14,6 +14,7 @@ use Toaststore;
 
 my $long = $ENV{TOASTSTORE_LONG};
 my $largest = (1 << 30) - 1 - 4;    # MaxAllocSize less a header
+my $block = 361651;                 # a prime factor of it
 my $kb = 1024;
 my $mb = 1024 * 1024;
 
@@ -29,30 +30,20 @@ jit = off
 ]);
 $node->start;
 
-# Two blocks of bytes, one that does not compress and one that does; repeated they give values in
-# which no chunk is like another, for their length is odd.
+# Values are blocks of characters, repeated: ones that lz4 finds nothing in, and ones that shrink. No
+# chunk is like another, for the length of a block is a prime.
 my $files = $node->basedir . '/files';
-my $block = $mb - 1;
 mkdir $files or die "$files: $!";
-write_repeated("$files/random", random_bytes(1, $block), $block);
-write_repeated("$files/text", join('', map { random_bytes($_, 4100) x 4 } 1 .. 64), $block);
+write_repeated("$files/random", unpack('H*', random_bytes(1, $block)), $block);
+write_repeated("$files/text", join('', map { unpack('H*', random_bytes($_, 50)) x 4 } 1 .. 1000), $block);
 
+# The functions are inlined where they are called, which saves copies of large values.
 $node->safe_psql('postgres', qq[
 	CREATE EXTENSION toaststore;
-
-	CREATE FUNCTION bytes(name text, length int) RETURNS bytea LANGUAGE plpgsql AS \$\$
-	DECLARE
-	    block bytea := pg_read_binary_file('$files/' || name);
-	    result bytea := block;
-	BEGIN
-	    WHILE length(result) * 2 <= length LOOP
-	        result := result || result;
-	    END LOOP;
-	    WHILE length(result) < length LOOP
-	        result := result || substr(result, 1, length - length(result));
-	    END LOOP;
-	    RETURN substr(result, 1, length);
-	END \$\$;
+	CREATE FUNCTION bytes(kind text, blocks int) RETURNS bytea LANGUAGE sql
+	    AS \$\$ SELECT convert_to(repeat(pg_read_file('$files/' || kind), blocks), 'UTF8') \$\$;
+	CREATE FUNCTION part(kind text, length int) RETURNS bytea LANGUAGE sql
+	    AS \$\$ SELECT substr(bytes(kind, 1), 1, length) \$\$;
 
 	-- From now on the backend may map so many bytes more than it has mapped; null: as many as it likes.
 	CREATE FUNCTION limit_memory(bytes bigint) RETURNS void LANGUAGE plpgsql AS \$\$
@@ -81,7 +72,7 @@ sub fits
 	my ($name, $bytes, $warm_up, $sql, $expected) = @_;
 	my ($out, $err) = limited($bytes, $warm_up, $sql);
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is("$out$err", $expected, "$name within " . ($bytes < 2 * $mb ? $bytes / $kb . ' kB' : $bytes / $mb . ' MB'));
+	is("$out$err", $expected, sprintf('%s within %.1f MB', $name, $bytes / $mb));
 	return;
 }
 
@@ -90,7 +81,7 @@ sub fits
 
 $node->safe_psql('postgres', q[
 	SELECT toaststore.create_store('small'), toaststore.create_store('small_zstd', compression => 'zstd');
-	SELECT toaststore.put(name::regclass, bytes(kind, 100000))
+	SELECT toaststore.put(name::regclass, part(kind, 100000))
 	  FROM unnest('{small, small_zstd}'::text[]) name, unnest('{random, text}'::text[]) kind]);
 
 for my $kind ($long ? qw(random text) : 'text')
@@ -98,7 +89,7 @@ for my $kind ($long ? qw(random text) : 'text')
 	is($node->safe_psql('postgres', qq[
 			DO \$\$
 			DECLARE
-			    v bytea := bytes('$kind', $largest);
+			    v bytea := bytes('$kind', $largest / $block);
 			    id bigint;
 			BEGIN
 			    PERFORM toaststore.create_store('largest_$kind');
@@ -122,11 +113,11 @@ like($errors, qr/invalid memory alloc request size/, 'there is no larger value t
 # What does not compress takes the same steps whatever its length, so a part will do.
 $node->safe_psql('postgres', q[
 	SELECT toaststore.create_store('largest_random', compression => 'none');
-	SELECT toaststore.put('largest_random', bytes('random', 1 << 26))]) unless $long;
+	SELECT toaststore.put('largest_random', bytes('random', 200))]) unless $long;
 # The largest chunks, and a codec that the session has not used before.
 $node->safe_psql('postgres', q[
 	SELECT toaststore.create_store('coarse', chunk_bytes => 262144, extent_max => 262144, compression => 'zstd');
-	SELECT toaststore.put('coarse', bytes('text', 1 << 25))]);
+	SELECT toaststore.put('coarse', bytes('text', 100))]);
 
 my $warm = q[SELECT length(toaststore.get('small', 1)), length(toaststore.get_slice('small', 2, 9, 9))];
 for my $store (qw(largest_text largest_random coarse))
@@ -145,39 +136,39 @@ for my $store (qw(largest_text largest_random coarse))
 }
 
 # A session that once had no memory to decompress does it when there is some.
-$node->safe_psql('postgres', q[SELECT toaststore.put('small_zstd', bytes('text', 20000))]);
+$node->safe_psql('postgres', q[SELECT toaststore.put('small_zstd', part('text', 20000))]);
 my ($out, $err) = limited(64 * $kb, $warm, q[
 	SELECT length(toaststore.get('small_zstd', 3));
 	SELECT limit_memory(NULL) IS NULL;
-	SELECT toaststore.get('small_zstd', 3) = bytes('text', 20000)]);
+	SELECT toaststore.get('small_zstd', 3) = part('text', 20000)]);
 like($err, qr/ERROR:  53200: out of memory\nDETAIL:  Failed while working on toaststore "small_zstd"/,
 	'without memory a value is not decompressed');
 is($out, "f\nt", 'with memory it is');
 
-fits('get of the whole', $mb + (1 << 25), $warm, q[SELECT length(toaststore.get('coarse', 1))], 1 << 25);
+fits('get of the whole', $mb + 100 * $block, $warm, q[SELECT length(toaststore.get('coarse', 1))], 100 * $block);
 
 # -------------------------------------------------------------------------------------------------
 # Writing: beside the argument a chunk, a table of chunks (56 kB), the pages of a change (64 kB), and
 # what compression needs; and up to 132 kB more, for that is how malloc() takes them.
 
 for my $case (
-	[ 'none', 65536, 320 * $kb, 1 << 25, 'none' ],
-	[ 'lz4', 65536, 320 * $kb, $long ? 1 << 30 : 1 << 28, 'lz4' ],
-	[ 'lz4', 262144, 512 * $kb, 1 << 25, 'lz4' ],
-	[ 'zstd', 65536, 1 * $mb, 1 << 25, 'zstd' ],
-	[ 'zstd', 262144, 2 * $mb, 1 << 25, 'zstd' ],
-	[ 'zstd:19', 65536, 2 * $mb, 1 << 23, 'zstd' ],
-	[ 'zstd:19', 262144, 6 * $mb, 1 << 23, 'zstd' ])
+	[ 'none', 65536, 320 * $kb, 100, 'none' ],
+	[ 'lz4', 65536, 320 * $kb, $long ? $largest / $block : 750, 'lz4' ],
+	[ 'lz4', 262144, 512 * $kb, 100, 'lz4' ],
+	[ 'zstd', 65536, 1 * $mb, 100, 'zstd' ],
+	[ 'zstd', 262144, 2 * $mb, 100, 'zstd' ],
+	[ 'zstd:19', 65536, 2 * $mb, 25, 'zstd' ],
+	[ 'zstd:19', 262144, 6 * $mb, 25, 'zstd' ])
 {
-	my ($compression, $chunk_bytes, $budget, $length, $codec) = @$case;
-	$length = $largest if $length > $largest;
+	my ($compression, $chunk_bytes, $budget, $blocks, $codec) = @$case;
+	my $length = $blocks * $block;
 	my $smaller = $codec eq 'none' ? 'f' : 't';
 	my ($out, $err) = limited(1 << 40, $warm, qq[
 		SELECT toaststore.create_store('written', chunk_bytes => $chunk_bytes, compression => '$compression');
 		CREATE TEMP TABLE result (id bigint);
 		DO \$\$
 		DECLARE
-		    v bytea := bytes('text', $length);
+		    v bytea := bytes('text', $blocks);
 		    id bigint;
 		BEGIN
 		    id := toaststore.length('written', 1);
@@ -195,14 +186,14 @@ for my $case (
 # Many values: one at a time is in memory.
 
 my $count = $long ? 1000000 : 50000;
-my $each = 1 << 24;
+my $each = 50 * $block;
 my $wide = 5000000000;
 $node->safe_psql('postgres', qq[
 	SELECT toaststore.create_store(name) FROM unnest('{many, narrow, wide}'::text[]) name;
 	INSERT INTO many(value) SELECT int4send(n) FROM generate_series(1, $count) n;
 	DO \$\$
 	DECLARE
-	    v bytea := bytes('random', $each);
+	    v bytea := bytes('random', 50);
 	    id bigint;
 	BEGIN
 	    FOR i IN 1 .. 8 LOOP
@@ -272,14 +263,14 @@ sub analyze_fits
 $node->safe_psql('postgres', qq[
 	SELECT toaststore.create_store('kilobytes');
 	INSERT INTO kilobytes(value) SELECT substr(block, n, 1000)
-	  FROM bytes('random', 100000) block, generate_series(1, 40000) n]);
+	  FROM part('random', 100000) block, generate_series(1, 40000) n]);
 analyze_fits('kilobytes', 100, 40000);
 if ($long)
 {
 	$node->safe_psql('postgres', qq[
 		DO \$\$
 		DECLARE
-		    v bytea := bytes('random', 64000000);
+		    v bytea := bytes('random', 177);
 		    id bigint;
 		BEGIN
 		    FOR i IN 1 .. 60 LOOP
@@ -288,9 +279,9 @@ if ($long)
 		    END LOOP;
 		END \$\$;
 		INSERT INTO narrow(value) SELECT substr(block, n, 65000)
-		  FROM bytes('random', 200000) block, generate_series(1, 20000) n;
+		  FROM part('random', 200000) block, generate_series(1, 20000) n;
 		INSERT INTO wide SELECT $wide + 1000 + n, substr(block, n, 65000)
-		  FROM bytes('random', 200000) block, generate_series(1, 20000) n]);
+		  FROM part('random', 200000) block, generate_series(1, 20000) n]);
 	cmp_ok($node->safe_psql('postgres', "SELECT pg_relation_size('narrow') + pg_relation_size('wide')"),
 		'>', 10e9, 'there are 10 GB');
 }

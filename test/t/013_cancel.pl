@@ -117,7 +117,12 @@ sub end
 	hear($session, qr/ended \w+/);
 	my ($state) = $session->{stderr} =~ /ended (\w+)/ or die "$call->{name}: $session->{stderr}";
 	my $ended = time;
-	$session->query('ROLLBACK');
+	# A cancel that came too late for the call may hit what follows it.
+	do
+	{
+		$session->{stderr} = '';
+		$session->query('ROLLBACK');
+	} while ($session->{stderr} =~ /canceling/);
 	$session->{stderr} = '';
 	$session->query_safe('SELECT pg_stat_force_next_flush()');
 	$session->quit;
