@@ -43,7 +43,7 @@ class Astray : public ::testing::Test {
     entry.layout = Layout::kDirect;
     seal_record(&entry);
     std::byte moved[kRecordSpace];
-    Change change(store->pager);
+    Change change(store->pager, Step::kInsertEntries);
     stage_insert(place, &entry, 1, moved, &change);
     return change.commit();
   }

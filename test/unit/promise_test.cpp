@@ -56,19 +56,19 @@ TEST(Promise, BlocksAreReservedAgainWhereTheFileIsShorterThanTheMap) {
 TEST(Promise, ALongCallMayBeInterruptedAtEveryChunkAndEveryValue) {
   TestStore store{Options()};
   constexpr uint64_t kChunks = 50;
-  uint64_t before = store.pager.breaths();
-  const auto breaths = [&] {
-    const uint64_t taken = store.pager.breaths() - before;
-    before = store.pager.breaths();
-    return taken;
+  uint64_t before = store.pager.pauses();
+  const auto taken = [&] {
+    const uint64_t pauses = store.pager.pauses() - before;
+    before = store.pager.pauses();
+    return pauses;
   };
   const uint64_t id = store.put(random_bytes(1, kChunks * store.context.options.chunk_bytes));
-  EXPECT_GE(breaths(), kChunks) << "put";
+  EXPECT_GE(taken(), kChunks) << "put";
   store.next_command();
   store.get(id);
-  EXPECT_GE(breaths(), kChunks) << "get";
+  EXPECT_GE(taken(), kChunks) << "get";
   store.expect_sound();
-  EXPECT_GE(breaths(), kChunks) << "verify";
+  EXPECT_GE(taken(), kChunks) << "verify";
 
   Batch batch(store.context);
   constexpr uint64_t kValues = 100;
@@ -77,7 +77,7 @@ TEST(Promise, ALongCallMayBeInterruptedAtEveryChunkAndEveryValue) {
     ASSERT_OK(batch.add(nullptr, 0, kValues - i - 1, &next));
   }
   ASSERT_OK(batch.flush());
-  EXPECT_GE(breaths(), kValues) << "a batch";
+  EXPECT_GE(taken(), kValues) << "a batch";
 }
 
 }  // namespace

@@ -286,7 +286,7 @@ void MemoryPager::unlock_creation() {
 }
 
 Status MemoryPager::pause(Step step) {
-  breaths_++;
+  pauses_++;
   if (!held_.empty()) broken("the engine offers to be interrupted under a latch");
   return fallible(name_of(step));
 }

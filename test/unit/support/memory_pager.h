@@ -54,7 +54,7 @@ class MemoryPager final : public Pager {
   bool died() const { return dead_; }
   bool failed() const { return failures_ > 0; }
   // How often the engine has offered to be interrupted.
-  uint64_t breaths() const { return breaths_; }
+  uint64_t pauses() const { return pauses_; }
   // Fallible calls and atomic steps since the last arming.
   uint64_t calls() const { return calls_; }
   uint64_t steps() const { return steps_; }
@@ -117,7 +117,7 @@ class MemoryPager final : public Pager {
   bool lanes_[kLanes] = {};
   bool creating_ = false;
 
-  uint64_t breaths_ = 0;
+  uint64_t pauses_ = 0;
   uint64_t calls_ = 0;
   uint64_t fail_call_ = 0;
   bool fail_persistent_ = false;
