@@ -276,6 +276,7 @@ void MemoryPager::unlock_lane(uint8_t lane) {
 
 Status MemoryPager::lock_creation() {
   TOASTSTORE_TRY(fallible("injected failure of lock_creation"));
+  if (on_lock_creation) on_lock_creation();
   if (creating_) broken("the lock of creation is taken twice");
   if (!held_.empty()) broken("the lock of creation is taken under a latch");
   creating_ = true;
@@ -288,6 +289,7 @@ void MemoryPager::unlock_creation() {
 }
 
 Status MemoryPager::pause(Step step) {
+  pauses_++;
   if (!held_.empty()) broken("the engine offers to be interrupted under a latch");
   stretch_ = 0;
   return fallible(name_of(step));

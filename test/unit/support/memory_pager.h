@@ -54,6 +54,8 @@ class MemoryPager final : public Pager {
   void die_after(uint64_t steps);
   bool died() const { return dead_; }
   bool failed() const { return failures_ > 0; }
+  // How often the engine has offered to be interrupted.
+  uint64_t pauses() const { return pauses_; }
   // Fallible calls and atomic steps since the last arming.
   uint64_t calls() const { return calls_; }
   uint64_t steps() const { return steps_; }
@@ -88,6 +90,8 @@ class MemoryPager final : public Pager {
   std::function<void()> on_read;
   // Called by lock_lane(wait) for a lane that is taken; has to free it.
   std::function<void(uint8_t)> on_lane_wait;
+  // Called by lock_creation() before it has the lock: another session may be first.
+  std::function<void()> on_lock_creation;
 
  private:
   struct Frame {
@@ -118,6 +122,7 @@ class MemoryPager final : public Pager {
   bool lanes_[kLanes] = {};
   bool creating_ = false;
 
+  uint64_t pauses_ = 0;
   uint64_t calls_ = 0;
   uint64_t fail_call_ = 0;
   bool fail_persistent_ = false;
