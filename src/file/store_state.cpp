@@ -145,15 +145,19 @@ Status StoreState::create(const char* directory) {
   return begin_log(kFirstSegment, &control_);
 }
 
+// The log is the store's only once the control file leads to it: closing checkpoints a store that
+// has one.
 Status StoreState::begin_log(uint64_t segment, Control* control) {
-  log_.reset(new (std::nothrow)
-                 Log(files_, directory_, control->store_number, control->segment_bytes));
-  if (log_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
-  TOASTSTORE_TRY(log_->start(segment));
-  pool_.set_log(log_.get());
+  std::unique_ptr<Log> log(new (std::nothrow) Log(files_, directory_, control->store_number,
+                                                  control->segment_bytes));
+  if (log == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(log->start(segment));
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
   control->redo = control->synced = segment * control->segment_bytes;
-  return write_control(files_, directory_, *control);
+  TOASTSTORE_TRY(write_control(files_, directory_, *control));
+  log_ = std::move(log);
+  pool_.set_log(log_.get());
+  return Status::Ok();
 }
 
 // Replays the log, makes the pages durable, and goes on in a segment that was never used.
