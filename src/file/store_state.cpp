@@ -148,8 +148,8 @@ Status StoreState::create(const char* directory) {
 // The log is the store's only once the control file leads to it: closing checkpoints a store that
 // has one.
 Status StoreState::begin_log(uint64_t segment, Control* control) {
-  std::unique_ptr<Log> log(new (std::nothrow) Log(files_, directory_, control->store_number,
-                                                  control->segment_bytes));
+  std::unique_ptr<Log> log(
+      new (std::nothrow) Log(files_, directory_, control->store_number, control->segment_bytes));
   if (log == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   TOASTSTORE_TRY(log->start(segment));
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
@@ -206,13 +206,13 @@ Status StoreState::checkpoint() {
   }
   TOASTSTORE_TRY(log_->sync(end));
   TOASTSTORE_TRY(pool_.write_all());
+  // Who asks once more after a failed sync hears that all is well, though what was written is lost.
   const Status synced = data_.sync();
-  if (!synced.ok()) {
-    log_->fail(synced);
-    return synced;
-  }
+  if (!synced.ok()) return log_->fail(synced);
   control.synced = end;
-  TOASTSTORE_TRY(write_control(files_, directory_, control));
+  const Status written = write_control(files_, directory_, control);
+  if (written.is(Code::kIo)) return log_->fail(written);
+  TOASTSTORE_TRY(written);
   control_ = std::move(control);
   checkpoints_++;
   return log_->remove_before(control_.redo);
@@ -238,11 +238,12 @@ Status StoreState::close() {
   }
   if (log_ == nullptr) return Status::Ok();
   // The checkpoint's place is the end of the log then: nothing is left to replay.
-  Status status = log_->sync(log_->end());
-  if (status.ok()) status = checkpoint();
+  TOASTSTORE_TRY(log_->sync(log_->end()));
+  // If this fails the cache keeps pages that must not overtake the log.
+  TOASTSTORE_TRY(checkpoint());
   pool_.set_log(nullptr);
   log_.reset();
-  return status;
+  return Status::Ok();
 }
 
 Status StoreState::start_keeper() {
