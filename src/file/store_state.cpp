@@ -154,15 +154,26 @@ Status StoreState::begin_log(uint64_t segment, Control* control) {
   TOASTSTORE_TRY(log->start(segment));
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
   control->redo = control->synced = segment * control->segment_bytes;
+  control->blocks = data_.blocks();
   TOASTSTORE_TRY(write_control(files_, directory_, *control));
   log_ = std::move(log);
   pool_.set_log(log_.get());
   return Status::Ok();
 }
 
+// Pages that were durable at the last checkpoint and are not in the file are lost: the log does not
+// bring them back.
+Status StoreState::open_data(Files::Mode mode) {
+  const Status lost = Status::Error(Code::kCorruption, "data file is shorter than it was");
+  const Status status = data_.open(data_path_, mode);
+  if (status.is(Code::kNotFound)) return lost;
+  TOASTSTORE_TRY(status);
+  return data_.blocks() < control_.blocks ? lost : Status::Ok();
+}
+
 // Replays the log, makes the pages durable, and goes on in a segment that was never used.
 Status StoreState::recover() {
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kWrite));
+  TOASTSTORE_TRY(open_data(Files::Mode::kWrite));
   Lsn end;
   TOASTSTORE_TRY(replay_log(files_, directory_, data_, pool_, &control_, &end));
   TOASTSTORE_TRY(pool_.write_all());
@@ -177,7 +188,7 @@ Status StoreState::recover() {
 
 Status StoreState::open_to_read() {
   TOASTSTORE_TRY(read_control(files_, directory_, &control_));
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  TOASTSTORE_TRY(open_data(Files::Mode::kRead));
   LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
                    control_.synced, LogReader::Purpose::kLook);
   TOASTSTORE_TRY(reader.open(control_.redo));
@@ -200,12 +211,15 @@ Status StoreState::checkpoint() {
   Lsn end;
   {
     Log::Insertion insertion(*log_);
+    // So that the segment recovery begins with exists.
+    TOASTSTORE_TRY(insertion.prepare());
     control.redo = log_->begin_checkpoint(&insertion);
     end = insertion.image_up_to();
     TOASTSTORE_TRY(xids_.unfinished(&control.next_xid, &control.xids, &control.unfinished));
   }
   TOASTSTORE_TRY(log_->sync(end));
   TOASTSTORE_TRY(pool_.write_all());
+  control.blocks = data_.blocks();
   // Who asks once more after a failed sync hears that all is well, though what was written is lost.
   const Status synced = data_.sync();
   if (!synced.ok()) return log_->fail(synced);

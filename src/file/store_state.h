@@ -63,9 +63,9 @@ class StoreState {
 
   Status open_directory(const char* directory);
   Status create(const char* directory);
+  Status open_data(Files::Mode mode);
   Status open_to_read();
   Status recover();
-  Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
   Status start_keeper();
   static void* run_keeper(void* state);
