@@ -133,7 +133,8 @@ class Store {
   // Opens, and recovers if need be.  kNotFound, kExists, kConflict (open in another process),
   // kCorruption, kNewerFormat, kInvalid (an option).
   static Status open(const char* directory, const StoreOptions& options, Store** store);
-  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not.
+  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not:
+  // then it may be tried again.
   ~Store();
   Status close();
   Store(const Store&) = delete;

@@ -15,7 +15,8 @@ Status LogReader::open(Lsn from) {
   if (segment_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   place_ = from;
   bool there;
-  return load_segment(from / segment_bytes_, &there);
+  TOASTSTORE_TRY(load_segment(from / segment_bytes_, &there));
+  return there ? Status::Ok() : Status::Error(Code::kCorruption, "log segment is missing");
 }
 
 Status LogReader::load_segment(uint64_t segment, bool* there) {

@@ -30,7 +30,8 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // REQUIRES: a group begins at `from`, or the log ends there.
+  // REQUIRES: a group begins at `from`, or the log ends there.  kCorruption where that segment is
+  // missing.
   Status open(Lsn from);
 
   // The next record, whose bytes live until the next call, and the lsn of its end.  *more is false

@@ -64,12 +64,11 @@ class StoreState {
   HintSlot& hint_slot();
 
   Status open_directory(const char* directory);
-  Status create(const char* directory);
+  Status create();
+  Status reopen_files(Files::Mode mode);
   Status open_to_read();
-  Status open_files(Files::Mode mode);
   Status sync_files();
   Status recover();
-  Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
   Status start_keeper();
   static void* run_keeper(void* state);
