@@ -39,6 +39,8 @@ class StoreState {
   ~StoreState();
 
   Status open(const char* directory);
+  // A server's relation, to be read.
+  Status open_relation(const char* file);
   Status close();
   Status checkpoint();
   // Makes the log durable up to `lsn` as the sync mode asks.
@@ -63,11 +65,13 @@ class StoreState {
   static constexpr int kHintSlots = kLanes;
   HintSlot& hint_slot();
 
+  Status prepare(const char* path);
   Status open_directory(const char* directory);
   Status create(const char* directory);
   Status open_to_read();
   Status open_files(Files::Mode mode);
   Status sync_files();
+  Status check_relation();
   Status recover();
   Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
