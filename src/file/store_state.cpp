@@ -93,7 +93,10 @@ StoreState::~StoreState() {
 Status StoreState::prepare(const char* path) {
   TOASTSTORE_TRY(check_options(options_));
   if (std::strlen(path) + 64 > kMaxPath) return Status::Error(Code::kInvalid, "path is too long");
-  for (int i = 0; i < kHintSlots; i++) hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
+  for (int i = 0; i < kHintSlots; i++) {
+    hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
+    hint_slots_[i].options = options_.values;
+  }
   return pool_.make(options_.cache_bytes);
 }
 

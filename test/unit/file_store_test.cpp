@@ -93,6 +93,34 @@ TEST_F(FileStoreTest, ValuesOfEverySizeComeBackAlsoAfterClosing) {
   EXPECT_EQ(get_code(1000), Code::kNotFound);
 }
 
+// Thresholds are those the store was made with, whatever it is opened with later.
+TEST_F(FileStoreTest, AStoreIsReadAndWrittenByTheThresholdsItWasMadeWith) {
+  options_.values.direct_max = 100;
+  options_.values.extent_max = 1000;
+  options_.values.chunk_bytes = 8192;
+  std::map<uint64_t, Bytes> values;
+  const auto put_some = [&] {
+    for (const size_t length : {50, 500, 5000, 20000, 100000}) {
+      const Bytes bytes = random_bytes(values.size(), length);
+      values[put(bytes)] = bytes;
+    }
+  };
+  open();
+  put_some();
+  options_.values = Options();
+  for (int round = 0; round < 3; round++) {
+    open();
+    for (int again = 0; again < 2; again++) {
+      for (const auto& [id, bytes] : values) EXPECT_EQ(get(id), bytes) << id;
+      ValueInfo info;
+      ASSERT_OK(store_->info(values.rbegin()->first, &info));
+      EXPECT_EQ(info.chunks, 13u);
+    }
+    expect_sound();
+    put_some();
+  }
+}
+
 TEST_F(FileStoreTest, ABatchHappensWholeOrNotAtAll) {
   open();
   const uint64_t old = put("old");
