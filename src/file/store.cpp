@@ -100,18 +100,27 @@ Status Buffer::resize(size_t size) {
   return Status::Ok();
 }
 
-Status Store::open(const char* directory, const StoreOptions& options, Store** store) {
+Status Store::open_with(Opening opening, const char* path, const StoreOptions& options,
+                        Store** store) {
   *store = nullptr;
   Files& files = options.files != nullptr ? *options.files : posix_files();
   auto* state = new (std::nothrow) StoreState(files, options);
   if (state == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
-  Status status = state->open(directory);
+  Status status = (state->*opening)(path);
   if (status.ok()) {
     *store = new (std::nothrow) Store(state);
     if (*store == nullptr) status = Status::Error(Code::kNoMemory, "out of memory");
   }
   if (!status.ok()) delete state;
   return status;
+}
+
+Status Store::open(const char* directory, const StoreOptions& options, Store** store) {
+  return open_with(&StoreState::open, directory, options, store);
+}
+
+Status Store::open_relation(const char* file, const StoreOptions& options, Store** store) {
+  return open_with(&StoreState::open_relation, file, options, store);
 }
 
 Store::~Store() { delete state_; }

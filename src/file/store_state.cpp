@@ -11,6 +11,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/meta.h"
+#include "engine/value_page.h"
 #include "file/log_reader.h"
 #include "file/recovery.h"
 
@@ -87,15 +89,22 @@ StoreState::~StoreState() {
   if (lock_ != nullptr) lock_->close();
 }
 
-Status StoreState::open(const char* directory) {
+// What every way to open has in common.
+Status StoreState::prepare(const char* path) {
   TOASTSTORE_TRY(check_options(options_));
-  if (std::strlen(directory) + 64 > kMaxPath)
-    return Status::Error(Code::kInvalid, "path is too long");
+  if (std::strlen(path) + 64 > kMaxPath) return Status::Error(Code::kInvalid, "path is too long");
+  for (int i = 0; i < kHintSlots; i++) {
+    hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
+    hint_slots_[i].options = options_.values;
+  }
+  return pool_.make(options_.cache_bytes);
+}
+
+Status StoreState::open(const char* directory) {
+  TOASTSTORE_TRY(prepare(directory));
   std::snprintf(directory_, sizeof(directory_), "%s", directory);
   std::snprintf(data_path_, sizeof(data_path_), "%s/data", directory);
   std::snprintf(names_path_, sizeof(names_path_), "%s/names", directory);
-  for (int i = 0; i < kHintSlots; i++) hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
-  TOASTSTORE_TRY(pool_.make(options_.cache_bytes));
   if (options_.read_only) return open_to_read();
   TOASTSTORE_TRY(open_directory(directory_));
   Status status = read_control(files_, directory_, &control_);
@@ -214,6 +223,30 @@ Status StoreState::open_to_read() {
                          "store was not closed properly: open it for writing first");
   }
   return xids_.load(control_.next_xid, control_.xids.get(), control_.unfinished);
+}
+
+Status StoreState::open_relation(const char* file) {
+  TOASTSTORE_TRY(prepare(file));
+  std::snprintf(data_path_, sizeof(data_path_), "%s", file);
+  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  xids_.trust_all();
+  return check_relation();
+}
+
+// Any file may be named.  One with a meta page is a store, and so is one that starts as stores do:
+// what is wrong with it is verify()'s to say.
+Status StoreState::check_relation() {
+  Operation operation(this);
+  MetaBody meta;
+  const Status status = read_meta(operation.context(), &meta);
+  if (status.ok() || status.is(Code::kNewerFormat)) return status;
+  std::byte start[kPageBytes];
+  TOASTSTORE_TRY(data_.read(0, start));  // zeros beyond the end
+  PageFill fill;
+  if (is_zero_page(start) || (read_fill(start, 0, &fill).ok() && fill.items == 0)) {
+    return Status::Ok();
+  }
+  return Status::Error(Code::kInvalid, "file is not a store");
 }
 
 Status StoreState::checkpoint() {

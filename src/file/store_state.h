@@ -39,6 +39,8 @@ class StoreState {
   ~StoreState();
 
   Status open(const char* directory);
+  // A server's relation, to be read.
+  Status open_relation(const char* file);
   Status close();
   Status checkpoint();
   // Makes the log durable up to `lsn` as the sync mode asks.
@@ -55,19 +57,23 @@ class StoreState {
 
  private:
   friend class Operation;
-  // Hints are handed to one call at a time; calls of a thread come back to the same ones.
+  // Hints are handed to one call at a time; calls of a thread come back to the same ones.  With
+  // hints that are known come the thresholds of the same meta page, whatever the caller's options.
   struct HintSlot {
     std::mutex mutex;
     Hints hints;
+    Options options;
   };
   static constexpr int kHintSlots = kLanes;
   HintSlot& hint_slot();
 
+  Status prepare(const char* path);
   Status open_directory(const char* directory);
   Status create();
   Status reopen_files(Files::Mode mode);
   Status open_to_read();
   Status sync_files();
+  Status check_relation();
   Status recover();
   Status begin_log(uint64_t segment, Control* control);
   Status start_keeper();
@@ -107,17 +113,21 @@ class Operation {
  public:
   explicit Operation(StoreState* state, const XidSnapshot* snapshot = nullptr)
       : slot_(state->hint_slot()),
-        hints_(take(&slot_)),
         pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
-        context_{pager_, transactions_, state->memory_, hints_, state->options_.values, true},
+        context_{pager_, transactions_, state->memory_, hints_, {}, true},
         values_(context_),
         names_pager_(StoreFile::kNames, state->names_, state->pool_, state->log_.get(),
                      state->locks_),
-        names_(context_, state->xids_, state->name_tree_, names_pager_) {}
+        names_(context_, state->xids_, state->name_tree_, names_pager_) {
+    const std::lock_guard<std::mutex> lock(slot_.mutex);
+    hints_ = slot_.hints;
+    context_.options = slot_.options;
+  }
   ~Operation() {
     const std::lock_guard<std::mutex> lock(slot_.mutex);
     slot_.hints = hints_;
+    slot_.options = context_.options;
   }
 
   Context& context() { return context_; }
@@ -131,11 +141,6 @@ class Operation {
   }
 
  private:
-  static Hints take(StoreState::HintSlot* slot) {
-    const std::lock_guard<std::mutex> lock(slot->mutex);
-    return slot->hints;
-  }
-
   StoreState::HintSlot& slot_;
   Hints hints_;
   FilePager pager_;
