@@ -41,16 +41,23 @@ class Changes {
   template <typename Call>
   Status change(Call call) {
     if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
+    TOASTSTORE_TRY(whole());
     TOASTSTORE_TRY(state_->log()->health());
     TOASTSTORE_TRY(transactions_.begin());
     const std::shared_lock<std::shared_mutex> writing(state_->writers());
     Operation operation(state_);
     operation.join(transactions_.xid());
-    return call(operation);
+    const Status status = call(operation);
+    // What was asked for could not be: nothing of it was done.  Anything else may have half done
+    // it.
+    half_done_ = !status.ok() && !status.is(Code::kNotFound) && !status.is(Code::kExists) &&
+                 !status.is(Code::kInvalid);
+    return status;
   }
 
   Status commit() {
     if (transactions_.xid() == kNoXid) return Status::Ok();
+    TOASTSTORE_TRY(whole());
     Lsn lsn = kNoLsn;
     TOASTSTORE_TRY(end(RecordKind::kCommit, &lsn));
     const Status status = state_->acknowledge(lsn);
@@ -61,6 +68,11 @@ class Changes {
   }
 
  private:
+  Status whole() const {
+    if (!half_done_) return Status::Ok();
+    return Status::Error(Code::kInvalid, "a call of the batch failed: it can only be dropped");
+  }
+
   Status end(RecordKind kind, Lsn* lsn) {
     Record record;
     record.start(kind, transactions_.xid());
@@ -82,6 +94,7 @@ class Changes {
 
   StoreState* state_;
   FileTransactions transactions_;
+  bool half_done_ = false;
 };
 
 }  // namespace
