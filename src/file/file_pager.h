@@ -23,6 +23,8 @@ class FilePager final : public Pager {
 
   // The transaction whose doing the changes are.
   void set_xid(Xid xid) { xid_ = xid; }
+  // Has anything been changed?
+  bool wrote() const { return wrote_; }
 
   Status read(Block block, Latch latch, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
@@ -39,12 +41,14 @@ class FilePager final : public Pager {
 
  private:
   Status append_piece(BufferPool::Frame* frame, const PieceWrite& piece, uint16_t* item);
+  Lsn append(Log::Insertion* insertion, const Record& record);
 
   DataFile& data_;
   BufferPool& pool_;
   Log* log_;
   StoreLocks& locks_;
   Xid xid_ = kNoXid;
+  bool wrote_ = false;
 };
 
 }  // namespace toaststore

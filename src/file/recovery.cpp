@@ -29,20 +29,22 @@ class Fates {
       return Status::Error(Code::kCorruption, "log speaks of a transaction that cannot be");
     }
     TOASTSTORE_TRY(make_room(record.xid - first_ + 1));
-    bool& committed = committed_[record.xid - first_];
-    committed = committed || record.kind == RecordKind::kCommit;
+    Fate& fate = fates_[record.xid - first_];
+    if (fate != Fate::kCommitted) {
+      fate = record.kind == RecordKind::kCommit ? Fate::kCommitted : Fate::kUnfinished;
+    }
     return Status::Ok();
   }
 
-  // An id that no record speaks of was never used: it counts as unfinished, which harms nobody.
+  // An id that no record speaks of has left no trace: nobody will ask for its fate.
   Status store() {
     const uint32_t fresh =
-        static_cast<uint32_t>(std::count(committed_.get(), committed_.get() + count_, false));
+        static_cast<uint32_t>(std::count(fates_.get(), fates_.get() + count_, Fate::kUnfinished));
     std::unique_ptr<Xid[]> xids(new (std::nothrow) Xid[control_->unfinished + fresh + 1]);
     if (xids == nullptr) return out_of_memory();
     std::copy(control_->xids.get(), control_->xids.get() + control_->unfinished, xids.get());
     for (uint32_t i = 0; i < count_; i++) {
-      if (!committed_[i]) xids[control_->unfinished++] = first_ + i;
+      if (fates_[i] == Fate::kUnfinished) xids[control_->unfinished++] = first_ + i;
     }
     control_->xids = std::move(xids);
     control_->next_xid = first_ + count_;
@@ -50,6 +52,8 @@ class Fates {
   }
 
  private:
+  enum class Fate : uint8_t { kUnused, kUnfinished, kCommitted };
+
   static Status out_of_memory() { return Status::Error(Code::kNoMemory, "out of memory"); }
 
   void finish_old(Xid xid) {
@@ -62,13 +66,13 @@ class Fates {
     if (count <= count_) return Status::Ok();
     if (count > space_) {
       const uint32_t space = std::max(count, space_ * 2 + 1024);
-      std::unique_ptr<bool[]> more(new (std::nothrow) bool[space]);
+      std::unique_ptr<Fate[]> more(new (std::nothrow) Fate[space]);
       if (more == nullptr) return out_of_memory();
-      std::copy(committed_.get(), committed_.get() + count_, more.get());
-      committed_ = std::move(more);
+      std::copy(fates_.get(), fates_.get() + count_, more.get());
+      fates_ = std::move(more);
       space_ = space;
     }
-    std::fill(committed_.get() + count_, committed_.get() + count, false);
+    std::fill(fates_.get() + count_, fates_.get() + count, Fate::kUnused);
     count_ = count;
     return Status::Ok();
   }
@@ -77,7 +81,7 @@ class Fates {
   const Xid first_;
   uint32_t count_ = 0;
   uint32_t space_ = 0;
-  std::unique_ptr<bool[]> committed_;  // by id, from first_ on
+  std::unique_ptr<Fate[]> fates_;  // by id, from first_ on
 };
 
 Status replay_page(DataFile& data, BufferPool& pool, const Record& record, int index, Lsn lsn) {

@@ -25,31 +25,51 @@ class Changes {
   Changes& operator=(const Changes&) = delete;
   ~Changes() { abort(); }
 
-  // Runs one call of the engine as part of the transaction.
+  // Runs one call of the engine as part of the transaction.  What it left after an error may be
+  // half done: from then on there is only the error.
   template <typename Call>
   Status change(Call call) {
+    if (failure_.ok()) failure_ = try_change(call);
+    return failure_;
+  }
+
+  Status commit() {
+    if (failure_.ok()) failure_ = try_commit();
+    return failure_;
+  }
+
+ private:
+  template <typename Call>
+  Status try_change(Call call) {
     if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
     TOASTSTORE_TRY(state_->log()->health());
+    TOASTSTORE_TRY(state_->bound_log());
     TOASTSTORE_TRY(transactions_.begin());
     const std::shared_lock<std::shared_mutex> writing(state_->writers());
     Operation operation(state_);
     operation.join(transactions_.xid());
-    return call(operation);
+    const Status status = call(operation);
+    wrote_ = wrote_ || operation.wrote();
+    return status;
   }
 
-  Status commit() {
+  Status try_commit() {
     if (transactions_.xid() == kNoXid) return Status::Ok();
+    if (!wrote_) {
+      abort();
+      return Status::Ok();
+    }
     Lsn lsn = kNoLsn;
     TOASTSTORE_TRY(end(RecordKind::kCommit, &lsn));
     const Status status = state_->acknowledge(lsn);
     // The record is in the log: what others see must be what recovery would find.
     state_->xids().commit(transactions_.xid());
-    transactions_.forget();
+    forget();
     return status;
   }
 
- private:
   Status end(RecordKind kind, Lsn* lsn) {
+    if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is closed");
     Record record;
     record.start(kind, transactions_.xid());
     Log::Insertion insertion(*state_->log());
@@ -59,17 +79,29 @@ class Changes {
     return Status::Ok();
   }
 
-  // Without its record the transaction counts as aborted too, once it is recovered.
+  // Without its record the transaction counts as aborted too, once it is recovered.  One that wrote
+  // nothing need not be remembered.
   void abort() {
     if (transactions_.xid() == kNoXid) return;
     Lsn lsn = kNoLsn;
-    (void)end(RecordKind::kAbort, &lsn);
-    state_->xids().abort(transactions_.xid());
+    if (wrote_) {
+      (void)end(RecordKind::kAbort, &lsn);
+      state_->xids().abort(transactions_.xid());
+    } else {
+      state_->xids().commit(transactions_.xid());
+    }
+    forget();
+  }
+
+  void forget() {
     transactions_.forget();
+    wrote_ = false;
   }
 
   StoreState* state_;
   FileTransactions transactions_;
+  bool wrote_ = false;
+  Status failure_;
 };
 
 }  // namespace

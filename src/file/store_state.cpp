@@ -205,6 +205,18 @@ Status StoreState::open_to_read() {
 
 Status StoreState::checkpoint() {
   const std::lock_guard<std::mutex> one(checkpoint_);
+  return checkpoint_alone();
+}
+
+// Writers that waited for the same checkpoint go on after it.
+Status StoreState::bound_log() {
+  const uint64_t most = kMostLog * options_.checkpoint_bytes;
+  if (log_->since_checkpoint() <= most) return Status::Ok();
+  const std::lock_guard<std::mutex> one(checkpoint_);
+  return log_->since_checkpoint() <= most ? Status::Ok() : checkpoint_alone();
+}
+
+Status StoreState::checkpoint_alone() {
   Control control;
   control.store_number = control_.store_number;
   control.segment_bytes = control_.segment_bytes;
@@ -228,14 +240,12 @@ Status StoreState::checkpoint() {
   if (written.is(Code::kIo)) return log_->fail(written);
   TOASTSTORE_TRY(written);
   control_ = std::move(control);
+  log_->end_checkpoint(control_.redo);
   checkpoints_++;
   return log_->remove_before(control_.redo);
 }
 
 Status StoreState::acknowledge(Lsn lsn) {
-  if (log_->since_checkpoint() > kMostLog * options_.checkpoint_bytes) {
-    TOASTSTORE_TRY(checkpoint());
-  }
   // A crash of the process alone must lose nothing.
   return options_.sync == Sync::kAlways ? log_->sync(lsn) : log_->write(lsn);
 }

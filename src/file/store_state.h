@@ -40,6 +40,8 @@ class StoreState {
   Status open(const char* directory);
   Status close();
   Status checkpoint();
+  // Waits for a checkpoint where the log has grown beyond what recovery may have to read.
+  Status bound_log();
   // Makes the log durable up to `lsn` as the sync mode asks.
   Status acknowledge(Lsn lsn);
 
@@ -67,6 +69,7 @@ class StoreState {
   Status open_to_read();
   Status recover();
   Status begin_log(uint64_t segment, Control* control);
+  Status checkpoint_alone();
   Status start_keeper();
   static void* run_keeper(void* state);
   void keep();
@@ -118,6 +121,7 @@ class Operation {
     transactions_.join(xid);
     pager_.set_xid(xid);
   }
+  bool wrote() const { return pager_.wrote(); }
 
  private:
   static Hints take(StoreState::HintSlot* slot) {
