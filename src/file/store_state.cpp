@@ -112,13 +112,7 @@ Status StoreState::open(const char* directory) {
 Status StoreState::open_directory(const char* directory) {
   if (options_.create) {
     const Status status = files_.make_directory(directory);
-    if (status.ok()) {
-      char parent[kMaxPath];
-      parent_of(directory, parent);
-      TOASTSTORE_TRY(files_.sync_directory(parent));
-    } else if (!status.is(Code::kExists)) {
-      return status;
-    }
+    if (!status.ok() && !status.is(Code::kExists)) return status;
   }
   char path[kMaxPath + 8];
   std::snprintf(path, sizeof(path), "%s/lock", directory);
@@ -141,6 +135,10 @@ Status StoreState::create(const char* directory) {
   control_.segment_bytes = options_.log_segment_bytes;
   control_.xids.reset(new (std::nothrow) Xid[1]);
   if (control_.xids == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  // Also where the directory was there: whoever made it may have got no further.
+  char parent[kMaxPath];
+  parent_of(directory, parent);
+  TOASTSTORE_TRY(files_.sync_directory(parent));
   TOASTSTORE_TRY(files_.sync_directory(directory));
   return begin_log(kFirstSegment, &control_);
 }
