@@ -50,7 +50,8 @@ using Lsn = uint64_t;
 inline constexpr Lsn kNoLsn = 0;
 
 inline constexpr uint32_t kGroupHeaderBytes = 32;
-// A group that has as many bytes, or a quarter of a segment, is written; one record more may follow.
+// A group that has as many bytes, or a quarter of a segment, is written; one record more may
+// follow.
 inline constexpr uint32_t kGroupBytes = 1024 * 1024;
 inline constexpr uint64_t kDefaultSegmentBytes = 16 * 1024 * 1024;
 inline constexpr uint64_t kMinSegmentBytes = 256 * 1024;

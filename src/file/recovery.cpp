@@ -107,8 +107,8 @@ Status replay_page(DataFile& data, DataFile& names, BufferPool& pool, const Reco
 
 Status replay_log(Files& files, const char* directory, DataFile& data, DataFile& names,
                   BufferPool& pool, Control* control, Lsn* end) {
-  LogReader reader(files, directory, control->store_number, control->segment_bytes,
-                   control->synced, LogReader::Purpose::kRecover);
+  LogReader reader(files, directory, control->store_number, control->segment_bytes, control->synced,
+                   LogReader::Purpose::kRecover);
   TOASTSTORE_TRY(reader.open(control->redo));
   Fates fates(control);
   for (;;) {
