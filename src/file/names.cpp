@@ -128,9 +128,7 @@ Status Names::judge(const NameRecord& record, State* state, Xid* holder) {
       *state = State::kPending;
       break;
     case Fate::kDeleted:
-      if (entry.xmin != entry.xmax && xids_.needed(entry.xmin, entry.xmax)) {
-        *state = State::kDeleted;
-      }
+      if (xids_.needed(entry.xmin, entry.xmax)) *state = State::kDeleted;
       break;
     case Fate::kOwnDeleted:
     case Fate::kUnseen:

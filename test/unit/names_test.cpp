@@ -399,6 +399,47 @@ TEST_F(NamesTest, ManyVersionsOfOneKeyMayFillPages) {
   expect_sound();
 }
 
+// The newest versions of a key have gone from its first leaf, older ones that a scan needs are in
+// the next: what is set then is newer than those.
+TEST_F(NamesTest, ANameIsSetAnewBeforeOldVersionsInTheNextPage) {
+  open();
+  class Nested final : public NameVisitor {
+   public:
+    Nested(Store* store, int depth) : store_(store), depth_(depth) {}
+    Status name(const void*, size_t, uint64_t, uint64_t raw_bytes) override {
+      EXPECT_EQ(raw_bytes, static_cast<uint64_t>(depth_));
+      if (depth_ == 40) {
+        EXPECT_OK(store_->erase_named(key_.data(), key_.size()));
+        return Status::Ok();
+      }
+      const Bytes next(static_cast<size_t>(depth_) + 1, 'v');
+      EXPECT_OK(store_->set(key_.data(), key_.size(), next.data(), next.size()));
+      Nested inner(store_, depth_ + 1);
+      EXPECT_OK(store_->scan_prefix(key_.data(), key_.size(), &inner));
+      if (depth_ != 10) return Status::Ok();
+      // Only the oldest ten versions are needed by now.  Neighbours fill the first leaf.
+      for (char i = 0; i < 20; i++) {
+        const Bytes neighbour = key_.substr(1) + i;
+        EXPECT_OK(store_->set(neighbour.data(), neighbour.size(), "", 0));
+      }
+      bool replaced = true;
+      EXPECT_OK(store_->set(key_.data(), key_.size(), "new", 3, &replaced));
+      EXPECT_FALSE(replaced);
+      return Status::Ok();
+    }
+
+   private:
+    Store* store_;
+    const int depth_;
+    const Bytes key_ = Bytes(kMaxKeyBytes, 'k');
+  } outer(store_.get(), 0);
+  const Bytes key(kMaxKeyBytes, 'k');
+  set(key, "");
+  ASSERT_OK(store_->scan_prefix(key.data(), key.size(), &outer));
+  EXPECT_EQ(get(key), "new");
+  expect_sound();
+}
+
 // Keys that differ late only: seven to a page, also in inner pages, so that the tree grows high.
 TEST_F(NamesTest, ATreeOfLongKeysIsHigh) {
   open();
