@@ -136,6 +136,15 @@ SELECT toaststore.put('child', lines(20001));
 SELECT layout, compression, chunks FROM toaststore.info('child', 1);
 SELECT tableoid::regclass, count(*) FROM tuned GROUP BY 1 ORDER BY 1;
 DROP TABLE child;
+-- So they do when the values are written anew.
+SELECT encode(sha256(string_agg(value, '' ORDER BY id)), 'hex') AS digest FROM tuned \gset
+ALTER TABLE tuned SET UNLOGGED;
+SELECT id, layout, compression, chunks FROM tuned, LATERAL toaststore.info('tuned', id);
+ALTER TABLE tuned SET LOGGED;
+VACUUM FULL tuned;
+SELECT toaststore.put('tuned', lines(20001));
+SELECT id, layout, compression, chunks FROM tuned, LATERAL toaststore.info('tuned', id);
+SELECT encode(sha256(string_agg(value, '' ORDER BY id)), 'hex') = :'digest' AS same FROM tuned WHERE id < 4;
 -- A store without the constraint has the defaults, one that gets it back has that.
 ALTER TABLE like_it DROP CONSTRAINT toaststore_options;
 SELECT toaststore.alter_store('like_it', 'none');
@@ -158,6 +167,27 @@ SELECT toaststore.put('computed', lines(3000));
 INSERT INTO of_another (value) VALUES (lines(3000));
 SELECT layout, compression FROM toaststore.info('computed', 1);
 SELECT layout, compression FROM toaststore.info('of_another', 1);
+
+-- A call that compresses for long is cancelled between two chunks.
+SELECT toaststore.create_store('slow', compression => 'zstd:19');
+CREATE TABLE long AS SELECT string_agg(md5(n::text), '') AS text FROM generate_series(1, 32000) n;
+UPDATE long SET text = repeat(text, 16);
+SET statement_timeout = '200ms';
+DO $$
+DECLARE
+    began timestamptz := clock_timestamp();
+BEGIN
+    PERFORM toaststore.put('slow', convert_to(text, 'UTF8')) FROM long;
+    RAISE WARNING 'was not cancelled';
+EXCEPTION WHEN query_canceled THEN
+    IF clock_timestamp() - began > interval '1.5 s' THEN
+        RAISE WARNING 'was cancelled after %', clock_timestamp() - began;
+    END IF;
+END
+$$;
+RESET statement_timeout;
+SELECT count(*) FROM slow;
+SELECT * FROM toaststore.verify('slow');
 
 -- Invalid names and levels.
 SELECT toaststore.create_store('bad', compression => compression)

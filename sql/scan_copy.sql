@@ -227,6 +227,10 @@ SET LOCAL enable_sort = off;
 EXPLAIN (COSTS OFF) SELECT count(*), sum(id), sum(length(value)) FROM many;
 SELECT count(*), sum(id), sum(length(value)) FROM many;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id, value FROM many WHERE length(value) > 100) long;
+-- Done again, from the beginning.
+SET LOCAL enable_material = off;
+SELECT n, rows, ids FROM (VALUES (1), (2), (3)) again (n) LEFT JOIN
+       (SELECT count(*) AS rows, sum(id) AS ids FROM many WHERE id > 10) counted ON true;
 SET LOCAL max_parallel_workers_per_gather = 0;
 SELECT count(*), sum(id), sum(length(value)) FROM many;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id, value FROM many WHERE length(value) > 100) long;

@@ -231,6 +231,39 @@ ROLLBACK;
 SELECT id, convert_from(value, 'UTF8') FROM made;
 SELECT toaststore.put('made', 'second');
 
+-- A store that is truncated in the transaction that made it starts anew in the same file.
+BEGIN;
+SELECT toaststore.create_store('emptied');
+SELECT count(toaststore.put('emptied', convert_to(repeat(n || ' ', 5000), 'UTF8'))) FROM generate_series(1, 300) n;
+TRUNCATE emptied;
+SELECT count(*) FROM emptied;
+SELECT toaststore.put('emptied', 'after the truncation');
+SELECT id, convert_from(value, 'UTF8') FROM emptied;
+COMMIT;
+SELECT * FROM toaststore.verify('emptied');
+-- A row that was read before does not vouch for the value that has its id now.
+CREATE FUNCTION read_too_late(new bytea) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+    kept record;
+BEGIN
+    SELECT * INTO kept FROM emptied;
+    TRUNCATE emptied;
+    PERFORM toaststore.put('emptied', new);
+    RETURN kept.value;
+END
+$$;
+SELECT read_too_late('a longer value, which is not the one that was meant');
+\echo :SQLSTATE
+SELECT read_too_late('shorter');
+\echo :SQLSTATE
+
+-- Transaction ids stay in a store as they are: nothing says that they are frozen.
+SELECT relfrozenxid AS oldest FROM pg_class WHERE oid = 'made'::regclass \gset
+VACUUM (FREEZE) made;
+SELECT relfrozenxid = :'oldest'::xid AS kept FROM pg_class WHERE oid = 'made'::regclass;
+VACUUM FULL made;
+SELECT relfrozenxid = :'oldest'::xid AS kept FROM pg_class WHERE oid = 'made'::regclass;
+
 -- Many subtransactions.
 TRUNCATE media;
 DO $$

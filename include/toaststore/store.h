@@ -133,7 +133,13 @@ class Store {
   // Opens, and recovers if need be.  kNotFound, kExists, kConflict (open in another process),
   // kCorruption, kNewerFormat, kInvalid (an option).
   static Status open(const char* directory, const StoreOptions& options, Store** store);
-  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not.
+  // Opens the main fork of a store of a server that is not running, or a copy of it, to be read:
+  // `file`, `file.1`, ..  There is no commit log at hand, so every transaction is taken to have
+  // committed: values of those that rolled back are there, and values they deleted are not.
+  // kNotFound, kInvalid (no store), kCorruption, kNewerFormat.
+  static Status open_relation(const char* file, const StoreOptions& options, Store** store);
+  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not:
+  // then it may be tried again.
   ~Store();
   Status close();
   Store(const Store&) = delete;
@@ -183,6 +189,9 @@ class Store {
 
  private:
   friend class WriteBatch;
+  using Opening = Status (StoreState::*)(const char* path);
+  static Status open_with(Opening opening, const char* path, const StoreOptions& options,
+                          Store** store);
   explicit Store(StoreState* state) : state_(state) {}
 
   StoreState* state_;

@@ -60,24 +60,27 @@ class Log {
     std::unique_lock<std::mutex> lock_;
   };
 
-  // Makes everything up to `lsn` durable, or only writes it.
+  // Makes everything up to `lsn` durable, or only writes it.  Not ok once the log has failed, even
+  // where there is nothing to do.
   Status sync(Lsn lsn);
   Status write(Lsn lsn);
 
   // A checkpoint begins: recovery from here on needs no older record.
   Lsn begin_checkpoint(Insertion* insertion);
+  // It is durable: recovery begins there.
+  void end_checkpoint(Lsn redo);
 
   // Removes segments before the one with `lsn`.
   Status remove_before(Lsn lsn);
 
   Lsn end();
   Lsn synced() const { return synced_.load(std::memory_order_acquire); }
-  // Bytes since the last checkpoint began.
+  // Bytes since the last checkpoint that ended began.
   uint64_t since_checkpoint();
   // Not ok after a failure that only opening the store again can heal.
   Status health();
-  // The store has failed elsewhere: nothing must reach the disk any more.
-  void fail(const Status& status);
+  // The store has failed elsewhere: nothing must reach the disk any more.  Returns why.
+  Status fail(const Status& status);
 
  private:
   friend class Insertion;

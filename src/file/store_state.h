@@ -39,11 +39,17 @@ class StoreState {
   ~StoreState();
 
   Status open(const char* directory);
+  // A server's relation, to be read.
+  Status open_relation(const char* file);
   Status close();
   Status checkpoint();
+  // Waits for a checkpoint where the log has grown beyond what recovery may have to read.
+  Status bound_log();
   // Makes the log durable up to `lsn` as the sync mode asks.
   Status acknowledge(Lsn lsn);
 
+  // A relation's file alone: there are no names.
+  bool relation() const { return relation_; }
   Log* log() { return log_.get(); }
   XidTable& xids() { return xids_; }
   std::shared_mutex& writers() { return writers_; }
@@ -55,22 +61,26 @@ class StoreState {
 
  private:
   friend class Operation;
-  // Hints are handed to one call at a time; calls of a thread come back to the same ones.
+  // Hints are handed to one call at a time; calls of a thread come back to the same ones.  With
+  // hints that are known come the thresholds of the same meta page, whatever the caller's options.
   struct HintSlot {
     std::mutex mutex;
     Hints hints;
+    Options options;
   };
   static constexpr int kHintSlots = kLanes;
   HintSlot& hint_slot();
 
+  Status prepare(const char* path);
   Status open_directory(const char* directory);
-  Status create(const char* directory);
+  Status create();
+  Status reopen_files(Files::Mode mode);
   Status open_to_read();
-  Status open_files(Files::Mode mode);
   Status sync_files();
+  Status check_relation();
   Status recover();
-  Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
+  Status checkpoint_alone();
   Status start_keeper();
   static void* run_keeper(void* state);
   void keep();
@@ -81,6 +91,7 @@ class StoreState {
   char data_path_[kMaxPath];
   char names_path_[kMaxPath];
   File* lock_ = nullptr;
+  bool relation_ = false;
   DataFile data_;
   DataFile names_;
   BufferPool pool_;
@@ -108,17 +119,21 @@ class Operation {
  public:
   explicit Operation(StoreState* state, const XidSnapshot* snapshot = nullptr)
       : slot_(state->hint_slot()),
-        hints_(take(&slot_)),
         pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
-        context_{pager_, transactions_, state->memory_, hints_, state->options_.values, true},
+        context_{pager_, transactions_, state->memory_, hints_, {}, true},
         values_(context_),
         names_pager_(StoreFile::kNames, state->names_, state->pool_, state->log_.get(),
                      state->locks_),
-        names_(context_, state->xids_, state->name_tree_, names_pager_) {}
+        names_(context_, state->xids_, state->name_tree_, names_pager_) {
+    const std::lock_guard<std::mutex> lock(slot_.mutex);
+    hints_ = slot_.hints;
+    context_.options = slot_.options;
+  }
   ~Operation() {
     const std::lock_guard<std::mutex> lock(slot_.mutex);
     slot_.hints = hints_;
+    slot_.options = context_.options;
   }
 
   Context& context() { return context_; }
@@ -130,13 +145,9 @@ class Operation {
     pager_.set_xid(xid);
     names_pager_.set_xid(xid);
   }
+  bool wrote() const { return pager_.wrote(); }
 
  private:
-  static Hints take(StoreState::HintSlot* slot) {
-    const std::lock_guard<std::mutex> lock(slot->mutex);
-    return slot->hints;
-  }
-
   StoreState::HintSlot& slot_;
   Hints hints_;
   FilePager pager_;

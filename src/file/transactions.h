@@ -57,6 +57,9 @@ class XidTable {
  public:
   // Ids go on at `next`; those listed have aborted.
   Status load(Xid next, const Xid* aborted, uint32_t count);
+  // For pages of another host, whose commit log is not at hand: every transaction has committed.
+  void trust_all() { trusts_all_ = true; }
+  bool trusts_all() const { return trusts_all_; }
 
   Status begin(Xid* xid);
   // The commit record is in the log.  REQUIRES: under the log's insertion lock.
@@ -96,6 +99,7 @@ class XidTable {
 
   std::mutex mutex_;
   std::condition_variable ended_;
+  bool trusts_all_ = false;  // set before the table is shared
   Xid next_ = kFirstNormalXid;
   // All ids below have committed or are in the list of aborted ones.
   std::atomic<Xid> settled_{kFirstNormalXid};

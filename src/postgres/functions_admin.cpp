@@ -174,6 +174,7 @@ Datum toaststore_info(PG_FUNCTION_ARGS) {
   Relation rel = toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, Right::kGet);
   StoreHandle handle(rel, GetActiveSnapshot());
   const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
+  handle.transactions().note_read();
   Entry entry;
   const Status status = handle.store().lookup(id, &entry);
   if (!status.is(Code::kNotFound)) {

@@ -134,6 +134,10 @@ if ($status == 0)
 }
 is($node->safe_psql('postgres', q[SELECT toaststore.get('unlogged', 1) = random_bytes(1, 5000)]),
 	't', 'SET LOGGED keeps the values, or changes nothing');
+$node->stop('immediate');
+$node->start;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM unlogged_empty'), 0,
+	'what an unlogged store had on disk is gone after a crash');
 
 # A temporary store is its session's own.
 is($node->safe_psql('postgres', qq[

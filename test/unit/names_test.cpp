@@ -553,7 +553,7 @@ TEST_F(NamesTest, OfTwoBatchesThatWaitForEachOtherOneIsDropped) {
       } else {
         conflicts++;
         EXPECT_EQ(status.code, Code::kConflict);
-        EXPECT_EQ(batch->commit().code, Code::kInvalid);
+        EXPECT_EQ(batch->commit().code, Code::kConflict);
       }
     };
     std::thread other(finish, std::move(first), "b", "first");

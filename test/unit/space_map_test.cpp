@@ -119,13 +119,16 @@ TEST_F(SpaceMap, ALaneAloneExtendsItsRunInPlace) {
 TEST_F(SpaceMap, ARunThatIsLeftCarriesItsLastWriter) {
   const toaststore::Run first = take(0, 4, 4, 100);
   take(1, 4, 4, 200);  // lies behind it: lane 0 has to go elsewhere
-  take(0, 4, 4, 300);
+  const toaststore::Run second = take(0, 4, 4, 300);
   EXPECT_EQ(entry_of(extent_of(first.start)).values.writer, 300u);
-  // A later writer with an older transaction does not take the stamp back.
+  // A later writer with an older transaction does not take the stamp back: neither where it goes on
+  // behind the run, nor where it leaves it.
   take(0, 4, 4, 250);
+  EXPECT_EQ(entry_of(extent_of(second.start)).values.writer, 300u);
+  const toaststore::Run third = take(0, 4, 4, 400);
   take(1, 4, 4, 250);
   take(0, 4, 4, 250);
-  EXPECT_EQ(entry_of(extent_of(first.start)).values.writer, 300u);
+  EXPECT_EQ(entry_of(extent_of(third.start)).values.writer, 400u);
 }
 
 TEST_F(SpaceMap, ARunThatIsExtendedIsStampedFromItsPosition) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 
 #include "engine/meta.h"
@@ -143,6 +144,36 @@ TEST_F(StoreTest, ADeleterWaitsForAnother) {
     other_.commit();
     store_.next_command();
     EXPECT_EQ(code_of_get(&store_, id), Code::kNotFound);
+  }
+}
+
+// The entry is looked at without a latch that would keep others from it: another session deletes
+// the value before any of the pages that the deleter reads.
+TEST_F(StoreTest, AnEntryThatChangedIsNotStamped) {
+  for (int read = 1;; read++) {
+    SCOPED_TRACE("deleted before page " + std::to_string(read) + " is read");
+    TestStore store;
+    TestStore other(store, TestStore::plain());
+    const uint64_t id = store.put("value");
+    store.commit();
+    other.next_command();
+    int reads = 0;
+    Xid winner = kNoXid;
+    store.pager.on_read = [&] {
+      if (++reads != read) return;
+      winner = other.session.current();
+      EXPECT_OK(other.store.erase(id));
+      other.commit();
+    };
+    const Status status = store.try_erase(id);
+    store.pager.on_read = nullptr;
+    if (winner == kNoXid) {
+      EXPECT_OK(status);
+      EXPECT_GT(read, 2) << "the entry is looked at twice";
+      break;
+    }
+    EXPECT_EQ(status.code, Code::kNotFound);
+    EXPECT_EQ(store.entry(id).xmax, winner);
   }
 }
 
@@ -312,6 +343,26 @@ TEST_F(StoreTest, ExplicitIdsPushTheCounterWithinABatch) {
   EXPECT_EQ(store_.scan(), std::vector<uint64_t>(ids.begin(), ids.end()));
 }
 
+// The holder of a lane has a copy of the lane's batch of ids: it is waited for.
+TEST_F(StoreTest, ABatchOfIdsIsTakenAwayUnderItsLanesLock) {
+  auto holder = std::make_unique<Batch>(store_.context);
+  uint64_t first;
+  ASSERT_OK(holder->add(nullptr, 0, 0, &first));
+  uint64_t second = 0;
+  int waits = 0;
+  store_.pager.on_lane_wait = [&](uint8_t) {
+    waits++;
+    EXPECT_OK(holder->add(nullptr, 0, 0, &second));
+    EXPECT_OK(holder->flush());
+    holder.reset();
+  };
+  EXPECT_OK(other_.try_put_at(first + 10, "in the batch"));
+  EXPECT_EQ(waits, 1);
+  EXPECT_EQ(second, first + 1);
+  for (int i = 0; i < 100; i++) EXPECT_GT(store_.put(""), first + 10);
+  store_.expect_sound();
+}
+
 TEST_F(StoreTest, TheLastIdIsGivenOutAndNoOther) {
   store_.put_at(kMaxId - 10, "x");
   uint64_t id = 0;
@@ -421,18 +472,18 @@ TEST_F(StoreTest, OptionsAreTheMetaPagesOnceThereIsOne) {
   EXPECT_EQ(second.context.options.extent_max, 200u);
 }
 
-// Two sessions find the store empty; one of them makes it.
+// Two sessions find the store empty; one of them makes it while the other waits for the lock.
 TEST_F(StoreTest, AStoreIsMadeOnce) {
-  bool done = false;
-  store_.pager.on_read = [&] {
-    if (done) return;
-    done = true;
+  bool waited = false;
+  store_.pager.on_lock_creation = [&] {
+    if (waited) return;
+    waited = true;
     uint64_t id;
     EXPECT_OK(other_.store.put(nullptr, 0, &id));
     other_.commit();
   };
   store_.put("x");
-  store_.pager.on_read = nullptr;
+  EXPECT_TRUE(waited);
   EXPECT_EQ(store_.scan().size(), 2u);
   store_.expect_sound();
 }

@@ -233,6 +233,21 @@ TEST_F(Tree, AnEmptyLeafBesideTheRightmostIsAbsorbed) {
   store_.expect_sound();
 }
 
+// It is where the next ids go, and where every search for one that is not there yet ends.
+TEST_F(Tree, TheRightmostLeafStaysWhereItIs) {
+  for (uint64_t id = 1; id <= 3 * 127; id++) insert(id);
+  PageGuard page;
+  ASSERT_OK(descend(store_.context, 3 * 127, 0, Latch::kShare, &page));
+  const Block block = page.block();
+  page.release();
+  for (uint64_t id = 2 * 127 + 1; id <= 3 * 127; id++) remove(id);
+  EXPECT_EQ(counts(0), (std::vector<int>{127, 127, 0}));
+  ASSERT_OK(descend(store_.context, 3 * 127, 0, Latch::kShare, &page));
+  EXPECT_EQ(page.block(), block);
+  page.release();
+  store_.expect_sound();
+}
+
 // Between the look at two neighbours and their latching the right one is absorbed, and its page
 // becomes a leaf to the left of them: latching it would be against the order.
 TEST_F(Tree, AbsorbingFollowsTheLinkNotTheMemory) {

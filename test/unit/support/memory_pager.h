@@ -15,6 +15,7 @@
 #ifndef TOASTSTORE_TEST_UNIT_SUPPORT_MEMORY_PAGER_H_
 #define TOASTSTORE_TEST_UNIT_SUPPORT_MEMORY_PAGER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -53,9 +54,14 @@ class MemoryPager final : public Pager {
   void die_after(uint64_t steps);
   bool died() const { return dead_; }
   bool failed() const { return failures_ > 0; }
+  // How often the engine has offered to be interrupted.
+  uint64_t pauses() const { return pauses_; }
   // Fallible calls and atomic steps since the last arming.
   uint64_t calls() const { return calls_; }
   uint64_t steps() const { return steps_; }
+  // The most pages latched or written between two pauses since forget_stretches().
+  uint64_t longest_stretch() const { return longest_stretch_; }
+  void forget_stretches() { stretch_ = longest_stretch_ = 0; }
   // No failure any more; latches and lanes are free as after a restart.
   void reopen();
 
@@ -84,6 +90,8 @@ class MemoryPager final : public Pager {
   std::function<void()> on_read;
   // Called by lock_lane(wait) for a lane that is taken; has to free it.
   std::function<void(uint8_t)> on_lane_wait;
+  // Called by lock_creation() before it has the lock: another session may be first.
+  std::function<void()> on_lock_creation;
 
  private:
   struct Frame {
@@ -107,12 +115,14 @@ class MemoryPager final : public Pager {
   void check_applied(Block block);
   void save(Block block);
   void broken(const std::string& rule);
+  void note_work() { longest_stretch_ = std::max(longest_stretch_, ++stretch_); }
 
   std::vector<std::unique_ptr<Frame>> frames_;  // null: all zero
   std::vector<Held> held_;
   bool lanes_[kLanes] = {};
   bool creating_ = false;
 
+  uint64_t pauses_ = 0;
   uint64_t calls_ = 0;
   uint64_t fail_call_ = 0;
   bool fail_persistent_ = false;
@@ -121,6 +131,8 @@ class MemoryPager final : public Pager {
   uint64_t last_step_ = UINT64_MAX;
   bool dead_ = false;
   bool calling_back_ = false;
+  uint64_t stretch_ = 0;
+  uint64_t longest_stretch_ = 0;
 
   uint64_t mark_ = 0;
   Block marked_blocks_ = 0;
