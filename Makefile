@@ -1,6 +1,10 @@
 # toaststore: the build of record, by PGXS.
 #
 #   make, make install, make installcheck, make clean   with any PG_CONFIG=...
+#
+# gives the server's toaststore.so and, for use without a server, build/libtoaststore.a and
+# build/toaststorectl.
+#
 #   make check-unit [SAN=address,undefined]             the engine's own tests, no server needed
 #
 # src/sources.txt lists the sources once, for this file, meson.build and test/unit/Makefile.
@@ -17,13 +21,17 @@ REGRESS_OPTS = --inputdir=. --outputdir=.
 SOURCES := $(shell sed 's/\#.*//' src/sources.txt)
 ENGINE_OBJS := $(patsubst %.cpp,%.o,$(filter src/engine/%,$(SOURCES)))
 SERVER_OBJS := $(patsubst %.cpp,%.o,$(filter src/postgres/%,$(SOURCES)))
+FILE_OBJS := $(patsubst %.cpp,%.o,$(filter src/file/%,$(SOURCES)))
+CTL_OBJS := $(patsubst %.cpp,%.o,$(filter src/ctl/%,$(SOURCES)))
 OBJS = $(ENGINE_OBJS) $(SERVER_OBJS)
+PUBLIC_HEADERS := $(sort $(wildcard include/toaststore/*.h))
 
 # PGXS links with the C compiler, which brings no C++ library.
 SHLIB_LINK = -lstdc++ -llz4 -lzstd
 SHLIB_EXPORTS = src/exports.txt
 
-EXTRA_CLEAN = $(OBJS:.o=.d) src/exports.list build results output_iso tmp_check \
+EXTRA_CLEAN = $(OBJS:.o=.d) $(FILE_OBJS) $(FILE_OBJS:.o=.d) $(CTL_OBJS) $(CTL_OBJS:.o=.d) \
+	src/exports.list build results output_iso tmp_check \
 	regression.diffs regression.out
 
 # No bitcode for the server's compiler of expressions: PostgreSQL 15 aborts where a function that it
@@ -46,6 +54,9 @@ ENGINE_FLAGS = $(DIALECT) $(ASSERTIONS) -fvisibility=hidden -Iinclude -Isrc
 SERVER_FLAGS = $(DIALECT) $(ASSERTIONS) -fvisibility-inlines-hidden -Iinclude -Isrc \
 	-isystem $(includedir_server) -D_GNU_SOURCE
 
+# The tool is a program like others: it may throw.
+CTL_FLAGS = -std=c++20 $(ASSERTIONS) -Iinclude -Isrc
+
 # CXXFLAGS is PGXS's, with -fPIC and what the user put into COPT or PROFILE. -O2 stands before it,
 # so that the user's word comes last.
 COMPILE_CXX = $(CXX) -O2 $(CXXFLAGS) $(WARNINGS) -MMD -MP -c
@@ -54,8 +65,40 @@ src/engine/%.o: src/engine/%.cpp Makefile
 	$(COMPILE_CXX) $(ENGINE_FLAGS) -o $@ $<
 src/postgres/%.o: src/postgres/%.cpp Makefile
 	$(COMPILE_CXX) $(SERVER_FLAGS) -o $@ $<
+src/file/%.o: src/file/%.cpp Makefile
+	$(COMPILE_CXX) $(ENGINE_FLAGS) -pthread -o $@ $<
+src/ctl/%.o: src/ctl/%.cpp Makefile
+	$(COMPILE_CXX) $(CTL_FLAGS) -pthread -o $@ $<
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(FILE_OBJS:.o=.d) $(CTL_OBJS:.o=.d)
+
+# The store without a server. An archive that is only added to would keep members of old.
+LIBRARY = build/libtoaststore.a
+PROGRAM_CTL = build/toaststorectl
+
+all: $(LIBRARY) $(PROGRAM_CTL)
+$(LIBRARY): $(ENGINE_OBJS) $(FILE_OBJS)
+	@$(MKDIR_P) $(@D)
+	rm -f $@
+	$(AR) crs $@ $^
+$(PROGRAM_CTL): $(CTL_OBJS) $(LIBRARY)
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) -pthread -o $@ $^ -llz4 -lzstd -lisal
+
+install: install-embedded
+uninstall: uninstall-embedded
+
+.PHONY: install-embedded uninstall-embedded
+install-embedded: all
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)' '$(DESTDIR)$(mandir)/man1' \
+		'$(DESTDIR)$(includedir)/toaststore'
+	$(INSTALL_PROGRAM) $(PROGRAM_CTL) '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) $(LIBRARY) '$(DESTDIR)$(libdir)/'
+	$(INSTALL_DATA) man/toaststorectl.1 '$(DESTDIR)$(mandir)/man1/'
+	$(INSTALL_DATA) $(PUBLIC_HEADERS) '$(DESTDIR)$(includedir)/toaststore/'
+uninstall-embedded:
+	rm -f '$(DESTDIR)$(bindir)/$(notdir $(PROGRAM_CTL))' \
+		'$(DESTDIR)$(libdir)/$(notdir $(LIBRARY))' '$(DESTDIR)$(mandir)/man1/toaststorectl.1' \
+		$(addprefix '$(DESTDIR)$(includedir)/toaststore'/, $(notdir $(PUBLIC_HEADERS)))
 
 .PHONY: check-unit print-regress
 check-unit:

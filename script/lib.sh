@@ -140,15 +140,25 @@ build() {
 
 # Installs into the server, unless what is there is what was built.
 install_extension() {
-  local share=/dev/null lib
+  local share
   share=$("$pg_config" --sharedir)/extension
-  lib=$("$pg_config" --pkglibdir)
-  if cmp -s toaststore.so "$lib/toaststore.so" &&
-    cmp -s toaststore.control "$share/toaststore.control" &&
-    cmp -s toaststore--1.0.sql "$share/toaststore--1.0.sql"; then
+  if installed toaststore.so "$("$pg_config" --pkglibdir)" &&
+    installed toaststore.control "$share" && installed toaststore--1.0.sql "$share" &&
+    installed build/toaststorectl "$("$pg_config" --bindir)" &&
+    installed build/libtoaststore.a "$("$pg_config" --libdir)" &&
+    installed man/toaststorectl.1 "$("$pg_config" --mandir)/man1" &&
+    installed 'include/toaststore/*.h' "$("$pg_config" --includedir)/toaststore"; then
     return
   fi
   as_root make -s install "PG_CONFIG=$pg_config"
+}
+
+# installed PATTERN DIRECTORY: the files that match are in the directory, too.
+installed() {
+  local file
+  while IFS= read -r file; do
+    cmp -s "$file" "$2/${file##*/}" || return 1
+  done < <(compgen -G "$1")
 }
 
 # --- servers ---------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ SELECT sound('media');
 
 -- Unlogged and logged again. An id that was deleted is not given to another value afterwards.
 ALTER TABLE media SET UNLOGGED;
-SELECT relpersistence, pg_relation_size('media', 'init'), sound('media') FROM pg_class WHERE oid = 'media'::regclass;
+SELECT relpersistence, (pg_stat_file(pg_relation_filepath('media') || '_init', true)).size AS init_fork, sound('media') FROM pg_class WHERE oid = 'media'::regclass;
 SELECT toaststore.put('media', 'next') > 4294967298 AS next_id;
 DELETE FROM media WHERE value = 'next';
 ALTER TABLE media SET LOGGED;
@@ -86,7 +86,7 @@ CREATE UNLOGGED TABLE unlogged (id bigint, value bytea) USING toaststore_values;
 SELECT filled('unlogged');
 SELECT sound('unlogged');
 TRUNCATE unlogged;
-SELECT toaststore.put('unlogged', 'first'), pg_relation_size('unlogged', 'init');
+SELECT toaststore.put('unlogged', 'first'), (pg_stat_file(pg_relation_filepath('unlogged') || '_init', true)).size AS init_fork;
 
 -- Temporary, with each of its ends of a transaction.
 CREATE TEMP TABLE preserved (id bigint, value bytea) USING toaststore_values;
@@ -218,7 +218,7 @@ SELECT sound('media'), reltablespace FROM pg_class WHERE oid = 'media'::regclass
 ALTER TABLE media SET TABLESPACE regress_toaststore_space;
 SELECT sound('media'), spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = reltablespace WHERE c.oid = 'media'::regclass;
 ALTER TABLE unlogged SET TABLESPACE regress_toaststore_space;
-SELECT toaststore.put('unlogged', 'there') IS NOT NULL AS put, pg_relation_size('unlogged', 'init');
+SELECT toaststore.put('unlogged', 'there') IS NOT NULL AS put, (pg_stat_file(pg_relation_filepath('unlogged') || '_init', true)).size AS init_fork;
 INSERT INTO media VALUES (8, random_bytes(500000, 8));
 SELECT toaststore.delete('media', 8);
 VACUUM FULL media;

@@ -11,8 +11,11 @@
 // All calls are safe from any number of threads, except that a WriteBatch belongs to one at a time.
 // Readers never wait for writers.  Every call returns a Status; describe() makes a sentence of it.
 //
-// A store is a directory of its own: `data` (1 GB segments `data.1`, ..), `log-*`, `control`,
-// `lock`. One process at a time has it open.
+// A value may have a name, a string of bytes: set(), get_named() and so on.  It has an id all the
+// same, and whoever erases the id erases the name.
+//
+// A store is a directory of its own: `data` and `names` (1 GB segments `data.1`, ..), `log-*`,
+// `control`, `lock`.  One process at a time has it open.
 
 #ifndef TOASTSTORE_STORE_H_
 #define TOASTSTORE_STORE_H_
@@ -26,6 +29,10 @@
 namespace toaststore {
 
 class Files;
+
+// A key is a string of 1 to as many bytes.  Keys are ordered by their bytes, unsigned; a key that
+// is the start of another comes before it.
+inline constexpr size_t kMaxKeyBytes = 1024;
 
 // When a write that was acknowledged survives a crash of the machine.  A crash of the process alone
 // loses nothing that was acknowledged, whatever the mode; a store is whole after any crash.
@@ -71,8 +78,9 @@ class Buffer {
 };
 
 struct Statistics {
-  uint64_t data_bytes;  // of the data file
-  uint64_t log_bytes;   // since the last checkpoint
+  uint64_t data_bytes;   // of the data file
+  uint64_t names_bytes;  // of the file of names
+  uint64_t log_bytes;    // since the last checkpoint
   uint64_t cache_bytes;
   uint64_t cache_hits;
   uint64_t cache_misses;
@@ -89,7 +97,7 @@ struct ValueInfo {
   uint32_t pages;
 };
 
-// Told of each value in a range, or of each fault.
+// Told of each value in a range, of each name, or of each fault.
 class ValueVisitor {
  public:
   // Any status but ok ends the scan and is its result.
@@ -99,9 +107,19 @@ class ValueVisitor {
   ~ValueVisitor() = default;
 };
 
+class NameVisitor {
+ public:
+  // The key is the visitor's until it returns.
+  virtual Status name(const void* key, size_t key_length, uint64_t id, uint64_t raw_bytes) = 0;
+
+ protected:
+  ~NameVisitor() = default;
+};
+
 class FaultVisitor {
  public:
-  // `block` is kNoBlock, or the page concerned; `id` is 0, or the value.
+  // `block` is kNoBlock, or the page concerned; `id` is 0, or the value.  Blocks of the file of
+  // names are numbered on their own; the reason says so.
   virtual Status fault(Block block, uint64_t id, const char* reason) = 0;
 
  protected:
@@ -115,7 +133,13 @@ class Store {
   // Opens, and recovers if need be.  kNotFound, kExists, kConflict (open in another process),
   // kCorruption, kNewerFormat, kInvalid (an option).
   static Status open(const char* directory, const StoreOptions& options, Store** store);
-  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not.
+  // Opens the main fork of a store of a server that is not running, or a copy of it, to be read:
+  // `file`, `file.1`, ..  There is no commit log at hand, so every transaction is taken to have
+  // committed: values of those that rolled back are there, and values they deleted are not.
+  // kNotFound, kInvalid (no store), kCorruption, kNewerFormat.
+  static Status open_relation(const char* file, const StoreOptions& options, Store** store);
+  // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not:
+  // then it may be tried again.
   ~Store();
   Status close();
   Store(const Store&) = delete;
@@ -136,6 +160,25 @@ class Store {
   // Values with ids in [from, to), ascending, as they were when the scan began.
   Status scan(uint64_t from, uint64_t to, ValueVisitor* visitor);
 
+  // A new value under a name.  The value that the name had is erased in the same moment; whether
+  // there was one is told, if asked for.
+  Status set(const void* key, size_t key_length, const void* bytes, size_t length,
+             bool* replaced = nullptr);
+  // kNotFound where there is no such name.
+  Status get_named(const void* key, size_t key_length, Buffer* value);
+  Status get_named_slice(const void* key, size_t key_length, uint64_t offset, size_t length,
+                         Buffer* slice);
+  // The id of the value.  It is another one once the name is set again.
+  Status find_name(const void* key, size_t key_length, uint64_t* id);
+  Status erase_named(const void* key, size_t key_length);
+
+  // Names in [from, to), in the order of keys, as they were when the scan began.  Both bounds may
+  // be empty: no bound.  A value may be erased before the visitor asks for it.
+  Status scan_names(const void* from, size_t from_length, const void* to, size_t to_length,
+                    NameVisitor* visitor);
+  // Names that start with the prefix.
+  Status scan_prefix(const void* prefix, size_t prefix_length, NameVisitor* visitor);
+
   // Writes everything changed to the data file, so that recovery has little to do.
   Status checkpoint();
   // Everything acknowledged so far is durable.
@@ -146,6 +189,9 @@ class Store {
 
  private:
   friend class WriteBatch;
+  using Opening = Status (StoreState::*)(const char* path);
+  static Status open_with(Opening opening, const char* path, const StoreOptions& options,
+                          Store** store);
   explicit Store(StoreState* state) : state_(state) {}
 
   StoreState* state_;
@@ -163,6 +209,10 @@ class WriteBatch {
   Status put_at(uint64_t id, const void* bytes, size_t length);
   // kNotFound; kConflict where this and another batch wait for each other.
   Status erase(uint64_t id);
+  // As Store's; kConflict as above.
+  Status set(const void* key, size_t key_length, const void* bytes, size_t length,
+             bool* replaced = nullptr);
+  Status erase_named(const void* key, size_t key_length);
   // After an error of any call the batch can only be dropped.
   Status commit();
 

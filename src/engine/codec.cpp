@@ -67,13 +67,16 @@ int compress_lz4(const std::byte* bytes, size_t length, std::byte* out) {
 }
 
 // One context a thread, made on first use and kept: creating one costs more than a small value.
+// Where there was no memory for it, the next use tries again.
 ZSTD_CCtx* compressor() {
-  static thread_local ZSTD_CCtx* context = ZSTD_createCCtx();
+  static thread_local ZSTD_CCtx* context = nullptr;
+  if (context == nullptr) context = ZSTD_createCCtx();
   return context;
 }
 
 ZSTD_DCtx* decompressor() {
-  static thread_local ZSTD_DCtx* context = ZSTD_createDCtx();
+  static thread_local ZSTD_DCtx* context = nullptr;
+  if (context == nullptr) context = ZSTD_createDCtx();
   return context;
 }
 

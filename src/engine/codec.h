@@ -18,6 +18,7 @@ size_t compress_space(size_t length);
 
 // Compresses into `out` if that saves at least a sixteenth; *stored is the compressed length, or 0
 // where the bytes are better kept as they are.  Bytes that do not compress are recognised cheaply.
+// So are they kept where zstd finds no memory to compress them.
 void compress(const Compression& compression, const std::byte* bytes, size_t length, std::byte* out,
               size_t* stored);
 

@@ -34,8 +34,9 @@ enum class Step : uint8_t {
   kPutValue,     // before the pieces of a value
   kPutChunk,     // before a chunk
   kReadChunk,    // before a chunk
-  kVerifyPage,   // before a page of the tree
+  kVerifyPage,   // before a page of the tree, of a chain or of the map
   kVerifyValue,  // before a value
+  kVerifyChunk,  // before the place of a chunk
   kReserve,      // after the file has grown
   kCopyStore,    // after the file of a store has been copied
 };
@@ -48,7 +49,8 @@ inline constexpr const char* kStepNames[] = {
     "raise_next_id",  "drop_batch",    "note_compression", "write_piece",  "link_chain_page",
     "insert_entries", "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
     "grow_root",      "link_sibling",  "absorb_page",      "put_value",    "put_chunk",
-    "read_chunk",     "verify_page",   "verify_value",     "reserve",      "copy_store",
+    "read_chunk",     "verify_page",   "verify_value",     "verify_chunk", "reserve",
+    "copy_store",
 };
 inline constexpr int kSteps = sizeof(kStepNames) / sizeof(kStepNames[0]);
 static_assert(kSteps == static_cast<int>(Step::kCopyStore) + 1);

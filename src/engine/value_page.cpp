@@ -41,6 +41,8 @@ uint32_t item_pointer(uint32_t offset, uint32_t length) {
 
 uint32_t item_offset(uint32_t pointer) { return (kLittle ? pointer : pointer >> 17) & 0x7fff; }
 
+uint32_t item_length(uint32_t pointer) { return (kLittle ? pointer >> 17 : pointer) & 0x7fff; }
+
 uint32_t length_word(uint32_t bytes) { return kLittle ? (bytes + 4) << 2 : bytes + 4; }
 
 template <typename T>
@@ -138,6 +140,29 @@ Status find_piece(const std::byte* page, Block block, const PieceKey& key,
     return Status::Error(Code::kRetry, "piece has a foreign length word", block);
   }
   *bytes = place + 2 * sizeof(uint32_t);
+  return Status::Ok();
+}
+
+Status read_piece(const std::byte* page, Block block, StoreKind kind, uint16_t item,
+                  PieceClaim* claim) {
+  const auto pointer = load<uint32_t>(page, kPageHeaderBytes + (item - size_t{1}) * kItemBytes);
+  const uint32_t offset = item_offset(pointer);
+  const uint32_t length = item_length(pointer);
+  const auto lower = load<uint16_t>(page, offsetof(PageHeader, lower));
+  if (pointer != item_pointer(offset, length) || offset < lower || offset % 8 != 0 ||
+      offset + length > kPageBytes || length <= piece_overhead(kind)) {
+    return Status::Error(Code::kRetry, "item does not point to a piece", block);
+  }
+  const std::byte* place = page + offset + kTupleHeaderBytes;
+  const bool by_id = kind == StoreKind::kById;
+  claim->id = by_id ? load<uint64_t>(place, 0) : load<uint32_t>(place, 0);
+  claim->sequence = load<uint32_t>(place, by_id ? sizeof(uint64_t) : sizeof(uint32_t));
+  claim->offset = static_cast<uint16_t>(offset);
+  claim->length = static_cast<uint16_t>(length - piece_overhead(kind));
+  const size_t word = offset + piece_overhead(kind) - sizeof(uint32_t);
+  if (load<uint32_t>(page, word) != length_word(claim->length)) {
+    return Status::Error(Code::kRetry, "piece has a foreign length word", block);
+  }
   return Status::Ok();
 }
 

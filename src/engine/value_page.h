@@ -98,6 +98,17 @@ struct PieceKey {
 };
 Status find_piece(const std::byte* page, Block block, const PieceKey& key, const std::byte** bytes);
 
+// What a piece says of itself, for whoever looks at a page without an entry that leads to it.
+struct PieceClaim {
+  uint64_t id;
+  uint32_t sequence;
+  uint16_t offset;  // of the tuple in the page
+  uint16_t length;  // of the bytes
+};
+// kRetry where no piece can be.  REQUIRES: read_fill() has found the page and the item.
+Status read_piece(const std::byte* page, Block block, StoreKind kind, uint16_t item,
+                  PieceClaim* claim);
+
 }  // namespace toaststore
 
 #endif  // TOASTSTORE_ENGINE_VALUE_PAGE_H_

@@ -38,14 +38,14 @@ class Verifier {
   }
 
  private:
-  // Faults of the store are reported; failures of the verification itself are returned.
+  // Faults of the store are reported; failures of the verification itself are returned. A newer
+  // format is none of the store's faults.
   Status report(const Status& status, uint64_t id) {
     switch (status.code) {
       case Code::kOk:
         return status;
       case Code::kRetry:
       case Code::kCorruption:
-      case Code::kNewerFormat:
         return sink_->report({status.block, id, status.reason});
       default:
         return status;
@@ -200,6 +200,7 @@ class Verifier {
     TOASTSTORE_TRY(check_run(table_run_of(context_, entry), &sound));
     const uint64_t chunks = chunk_count(entry.raw_bytes, context_.options.chunk_bytes);
     for (uint64_t chunk = 0; sound && chunk < chunks; chunk++) {
+      TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyChunk));
       ChunkRef ref;
       const Status status = read_chunk_refs(context_, entry, chunk, 1, &ref);
       if (!status.ok()) return report(status, entry.id);
@@ -225,6 +226,7 @@ class Verifier {
     Block block = chain_head(&meta_, chain);
     const Block last = chain_tail(&meta_, chain);
     while (block != kNoBlock) {
+      TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyPage));
       PageGuard page;
       if (!reach(block)) return fault(block, "chain page is reached twice");
       Status status = page.read(context_.pager, block, Latch::kShare, chain.kind);
@@ -277,6 +279,7 @@ class Verifier {
 
   Status check_map() {
     for (uint32_t index = 0; index < meta_.map_pages; index++) {
+      TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyPage));
       reach(map_block(index));
       const Extent first = index * kExtentsPerMapPage;
       for (Extent extent = first; extent < first + kExtentsPerMapPage; extent++) {

@@ -49,9 +49,9 @@ Status BufferPool::make(size_t bytes) {
   return Status::Ok();
 }
 
-BufferPool::Frame* BufferPool::find(uint32_t bucket, Block block) {
+BufferPool::Frame* BufferPool::find(uint32_t bucket, PageId id) {
   for (uint32_t i = heads_[bucket]; i != kNoFrame; i = frame_[i].next) {
-    if (frame_[i].block == block) return &frame_[i];
+    if (frame_[i].id == id) return &frame_[i];
   }
   return nullptr;
 }
@@ -60,18 +60,18 @@ void BufferPool::unlink(uint32_t bucket, Frame* frame) {
   uint32_t* link = &heads_[bucket];
   while (&frame_[*link] != frame) link = &frame_[*link].next;
   *link = frame->next;
-  frame->block = kNoFrameBlock;
+  frame->id = kNoPage;
   frame->next = kNoFrame;
 }
 
-// A pinned frame of the block.  *mine: it is new, latched exclusively, and to be loaded.
-Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
-  const uint32_t bucket = bucket_of(block);
+// A pinned frame of the page.  *mine: it is new, latched exclusively, and to be loaded.
+Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
+  const uint32_t bucket = bucket_of(id);
   Partition& partition = partition_of(bucket);
   *mine = false;
   {
     const std::lock_guard<std::mutex> lock(partition.mutex);
-    *frame = find(bucket, block);
+    *frame = find(bucket, id);
     if (*frame != nullptr) {
       (*frame)->pins.fetch_add(1, std::memory_order_acquire);
       hits_.fetch_add(1, std::memory_order_relaxed);
@@ -81,7 +81,7 @@ Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
   Frame* victim;
   TOASTSTORE_TRY(take_victim(&victim));
   const std::lock_guard<std::mutex> lock(partition.mutex);
-  *frame = find(bucket, block);
+  *frame = find(bucket, id);
   if (*frame != nullptr) {
     // Loaded by another thread meanwhile: the victim stays empty for whoever comes next.
     (*frame)->pins.fetch_add(1, std::memory_order_acquire);
@@ -89,7 +89,7 @@ Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
     return Status::Ok();
   }
   misses_.fetch_add(1, std::memory_order_relaxed);
-  victim->block = block;
+  victim->id = id;
   victim->loaded.store(false, std::memory_order_relaxed);
   victim->dirty.store(false, std::memory_order_relaxed);
   victim->usage.store(1, std::memory_order_relaxed);
@@ -101,7 +101,7 @@ Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
   return Status::Ok();
 }
 
-// A frame without a block, pinned.
+// A frame without a page, pinned.
 Status BufferPool::take_victim(Frame** frame) {
   for (int turn = 0; turn < kMaxTurns; turn++) {
     for (uint32_t i = 0; i < count_; i++) {
@@ -115,7 +115,7 @@ Status BufferPool::take_victim(Frame** frame) {
       uint32_t unpinned = 0;
       if (!candidate->pins.compare_exchange_strong(unpinned, 1, std::memory_order_acquire))
         continue;
-      // Pinned by us: its block cannot change.
+      // Pinned by us: its page cannot change.
       if (candidate->dirty.load(std::memory_order_acquire)) {
         candidate->latch.lock_shared();
         const Status status = write_page(candidate);
@@ -135,12 +135,12 @@ Status BufferPool::take_victim(Frame** frame) {
   return Status::Error(Code::kNoMemory, "all pages of the cache are in use");
 }
 
-// Takes a frame that is pinned by the caller off its block.  False, and unpinned, where somebody
+// Takes a frame that is pinned by the caller off its page.  False, and unpinned, where somebody
 // else has come.
 bool BufferPool::give_up(Frame* frame) {
-  const Block block = frame->block;
-  if (block == kNoFrameBlock) return true;
-  const uint32_t bucket = bucket_of(block);
+  const PageId id = frame->id;
+  if (id == kNoPage) return true;
+  const uint32_t bucket = bucket_of(id);
   const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
   if (frame->pins.load(std::memory_order_acquire) == 1 &&
       !frame->dirty.load(std::memory_order_acquire)) {
@@ -156,26 +156,26 @@ Status BufferPool::write_page(Frame* frame) {
   if (!frame->dirty.exchange(false, std::memory_order_acq_rel)) return Status::Ok();
   Status status;
   if (log_ != nullptr) status = log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn)));
-  if (status.ok()) status = data_.write(frame->block, frame->page);
+  if (status.ok()) status = file_of(frame->id).write(frame->id.block, frame->page);
   if (!status.ok()) frame->dirty.store(true, std::memory_order_release);
   return status;
 }
 
-// Takes a frame that could not be loaded off its block.  REQUIRES: pinned, not latched.
+// Takes a frame that could not be loaded off its page.  REQUIRES: pinned, not latched.
 void BufferPool::drop(Frame* frame) {
-  const uint32_t bucket = bucket_of(frame->block);
+  const uint32_t bucket = bucket_of(frame->id);
   const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
   if (frame->pins.fetch_sub(1, std::memory_order_acq_rel) == 1 && !frame->loaded) {
     unlink(bucket, frame);
   }
 }
 
-Status BufferPool::get(Block block, Latch latch, Frame** frame) {
+Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
   for (;;) {
     bool mine;
-    TOASTSTORE_TRY(pin(block, frame, &mine));
+    TOASTSTORE_TRY(pin(id, frame, &mine));
     if (mine) {
-      const Status status = data_.read(block, (*frame)->page);
+      const Status status = file_of(id).read(id.block, (*frame)->page);
       if (status.ok()) (*frame)->loaded.store(true, std::memory_order_release);
       (*frame)->latch.unlock();
       if (!status.ok()) {
@@ -198,9 +198,9 @@ Status BufferPool::get(Block block, Latch latch, Frame** frame) {
   return Status::Ok();
 }
 
-Status BufferPool::get_fresh(Block block, Frame** frame) {
+Status BufferPool::get_fresh(PageId id, Frame** frame) {
   bool mine;
-  TOASTSTORE_TRY(pin(block, frame, &mine));
+  TOASTSTORE_TRY(pin(id, frame, &mine));
   if (!mine) (*frame)->latch.lock();
   return Status::Ok();
 }

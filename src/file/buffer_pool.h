@@ -1,9 +1,8 @@
-// The page cache: a fixed number of frames, found by block number, given up by CLOCK.
+// The page cache: a fixed number of frames, found by file and block, given up by CLOCK.
 //
 // Invariants:
-//   * A frame whose pin count is not 0 keeps its block.  Pins are taken and blocks are changed
-//   under
-//     the mutex of the block's partition.
+//   * A frame whose pin count is not 0 keeps its page.  Pins are taken and pages are changed under
+//     the mutex of the page's partition.
 //   * A page is read and written under its frame's latch; a frame that is being loaded is latched
 //     exclusively by its loader.
 //   * A page reaches the disk only when the log up to its lsn is durable.
@@ -28,15 +27,15 @@ class BufferPool {
   struct Frame {
     std::shared_mutex latch;
     std::byte* page = nullptr;
-    Block block = kNoFrameBlock;  // under the partition's mutex
-    uint32_t next = kNoFrame;     // in the partition's list
+    PageId id = kNoPage;       // under the partition's mutex
+    uint32_t next = kNoFrame;  // in the partition's list
     std::atomic<uint32_t> pins{0};
     std::atomic<uint8_t> usage{0};
     std::atomic<bool> loaded{false};
     std::atomic<bool> dirty{false};
   };
 
-  explicit BufferPool(DataFile& data) : data_(data) {}
+  BufferPool(DataFile& data, DataFile& names) : files_{&data, &names} {}
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
@@ -46,11 +45,11 @@ class BufferPool {
   // From now on pages follow this log; before, the log they follow is one that is read.
   void set_log(Log* log) { log_ = log; }
 
-  // A pinned and latched frame of a block.  REQUIRES: the block is in the file.
-  Status get(Block block, Latch latch, Frame** frame);
+  // A pinned and latched frame of a page.  REQUIRES: the block is in the file.
+  Status get(PageId id, Latch latch, Frame** frame);
   // The same, exclusively, whatever the page holds: it is not read.  Who writes it sets `loaded`;
   // who puts it back unwritten does not.
-  Status get_fresh(Block block, Frame** frame);
+  Status get_fresh(PageId id, Frame** frame);
   void put(Frame* frame, Latch latch);
 
   // Writes all dirty pages.  Those changed meanwhile may stay dirty.
@@ -65,7 +64,7 @@ class BufferPool {
 
  private:
   static constexpr uint32_t kNoFrame = UINT32_MAX;
-  static constexpr Block kNoFrameBlock = UINT32_MAX;
+  static constexpr PageId kNoPage = {StoreFile::kData, UINT32_MAX};
   static constexpr uint32_t kPartitions = 64;
   static constexpr uint8_t kMaxUsage = 3;
   static constexpr size_t kFrameBytes = kPageBytes + sizeof(Frame);
@@ -74,17 +73,20 @@ class BufferPool {
     std::mutex mutex;
   };
 
-  uint32_t bucket_of(Block block) const { return (block * 0x9e3779b1u) & (buckets_ - 1); }
+  DataFile& file_of(PageId id) { return *files_[static_cast<int>(id.file)]; }
+  uint32_t bucket_of(PageId id) const {
+    return ((id.block ^ static_cast<uint32_t>(id.file) << 31) * 0x9e3779b1u) & (buckets_ - 1);
+  }
   Partition& partition_of(uint32_t bucket) { return partitions_[bucket % kPartitions]; }
-  Frame* find(uint32_t bucket, Block block);
+  Frame* find(uint32_t bucket, PageId id);
   void unlink(uint32_t bucket, Frame* frame);
-  Status pin(Block block, Frame** frame, bool* mine);
+  Status pin(PageId id, Frame** frame, bool* mine);
   Status take_victim(Frame** frame);
   bool give_up(Frame* frame);
   Status write_page(Frame* frame);
   void drop(Frame* frame);
 
-  DataFile& data_;
+  DataFile* const files_[kStoreFiles];  // by StoreFile
   Log* log_ = nullptr;
   std::byte* pages_ = nullptr;
   std::unique_ptr<Frame[]> frame_;

@@ -24,8 +24,10 @@ struct ControlHeader {
   uint64_t synced;
   uint32_t next_xid;
   uint32_t unfinished;
+  uint32_t blocks;
+  uint32_t name_blocks;
 };
-static_assert(sizeof(ControlHeader) == 56);
+static_assert(sizeof(ControlHeader) == 64);
 
 uint32_t control_crc(ControlHeader header, const Xid* xids) {
   header.crc = 0;
@@ -54,6 +56,8 @@ Status read_file(File* file, Control* control) {
   control->synced = header.synced;
   control->next_xid = header.next_xid;
   control->unfinished = header.unfinished;
+  control->blocks = header.blocks;
+  control->name_blocks = header.name_blocks;
   if (control->segment_bytes < kMinSegmentBytes || control->redo < control->segment_bytes) {
     return damaged();
   }
@@ -70,6 +74,8 @@ Status write_file(File* file, const Control& control) {
   header.synced = control.synced;
   header.next_xid = control.next_xid;
   header.unfinished = control.unfinished;
+  header.blocks = control.blocks;
+  header.name_blocks = control.name_blocks;
   header.crc = control_crc(header, control.xids.get());
   TOASTSTORE_TRY(file->truncate(0));
   TOASTSTORE_TRY(file->write(0, &header, sizeof(header)));

@@ -10,7 +10,9 @@
 //       40    8  synced         the log is durable up to here
 //       48    4  next_xid
 //       52    4  unfinished     how many transactions follow
-//       56  4 n  transactions that aborted, or whose commit record is not before redo
+//       56    4  blocks         the data file is durable with at least as many
+//       60    4  name_blocks    the names file too
+//       64  4 n  transactions that aborted, or whose commit record is not before redo
 //
 // It is replaced whole, by a rename; the file `control` is there from the moment that the store is.
 
@@ -35,6 +37,8 @@ struct Control {
   Lsn synced = kNoLsn;
   Xid next_xid = kFirstNormalXid;
   uint32_t unfinished = 0;
+  Block blocks = 0;
+  Block name_blocks = 0;
   std::unique_ptr<Xid[]> xids;
 };
 

@@ -1,5 +1,5 @@
-// The pages of a store on disk: segments of 1 GB, `data`, `data.1`, `data.2`, .., as the server
-// keeps a relation, so that a relation's files can be opened too.
+// A file of pages on disk: segments of 1 GB, `data`, `data.1`, `data.2`, .., as the server keeps a
+// relation, so that a relation's files can be opened too.  A store has two such files.
 
 #ifndef TOASTSTORE_FILE_DATA_FILE_H_
 #define TOASTSTORE_FILE_DATA_FILE_H_
@@ -11,6 +11,20 @@
 #include "file/files.h"
 
 namespace toaststore {
+
+// Which of a store's files a page is in.
+enum class StoreFile : uint8_t {
+  kData,   // `data`: the engine's pages
+  kNames,  // `names`: the tree of names
+};
+inline constexpr int kStoreFiles = 2;
+
+struct PageId {
+  StoreFile file;
+  Block block;
+
+  friend bool operator==(const PageId&, const PageId&) = default;
+};
 
 class DataFile {
  public:

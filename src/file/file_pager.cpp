@@ -25,6 +25,10 @@ PageRef page_of(Frame* frame, Block block, Latch latch, bool fresh) {
   return page;
 }
 
+uint8_t file_flag(const Frame* frame) {
+  return frame->id.file == StoreFile::kNames ? kNamesFile : 0;
+}
+
 Lsn lsn_of(const std::byte* page) { return load<Lsn>(page, offsetof(PageHeader, lsn)); }
 
 void finish(Frame* frame, Lsn lsn) {
@@ -36,18 +40,18 @@ void finish(Frame* frame, Lsn lsn) {
 }  // namespace
 
 Status FilePager::read(Block block, Latch latch, PageRef* page) {
-  if (block >= data_.blocks()) {
+  if (block >= pages_.blocks()) {
     return Status::Error(Code::kRetry, "block lies beyond the end of the file", block);
   }
   Frame* frame;
-  TOASTSTORE_TRY(pool_.get(block, latch, &frame));
+  TOASTSTORE_TRY(pool_.get({file_, block}, latch, &frame));
   *page = page_of(frame, block, latch, false);
   return Status::Ok();
 }
 
 Status FilePager::create(Block block, PageRef* page) {
   Frame* frame;
-  TOASTSTORE_TRY(pool_.get_fresh(block, &frame));
+  TOASTSTORE_TRY(pool_.get_fresh({file_, block}, &frame));
   *page = page_of(frame, block, Latch::kExclusive, true);
   return Status::Ok();
 }
@@ -74,11 +78,13 @@ Status FilePager::apply(const Change& change) {
   }
   for (int i = 0; i < change.pages(); i++) {
     const PageRef& page = change.page(i);
+    const uint8_t file = file_flag(frame_of(page));
     if (whole[i]) {
-      record.add_image(page.block, page.data);
+      record.add_image(page.block, file, page.data);
       continue;
     }
-    const int index = record.add_page(page.block, page.fresh ? kFresh : 0);
+    const auto flags = static_cast<uint8_t>(file | (page.fresh ? kFresh : 0));
+    const int index = record.add_page(page.block, flags);
     for (int j = 0; j < change.patches(); j++) {
       const Change::Patch& patch = change.patch(j);
       if (patch.page == i) record.add_patch(index, patch.offset, patch.bytes, patch.length);
@@ -106,7 +112,7 @@ Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* 
   record.start(RecordKind::kChange, xid_);
   record.header.step = static_cast<uint8_t>(Step::kWritePiece);
   if (whole) {
-    record.add_image(piece.block, frame->page);
+    record.add_image(piece.block, file_flag(frame), frame->page);
   } else {
     const auto pointer = static_cast<uint16_t>(kPageHeaderBytes + (placed.item - 1) * kItemBytes);
     const int page = record.add_page(piece.block, piece.fresh ? kFresh : 0);
@@ -121,8 +127,8 @@ Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* 
 
 Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
   Frame* frame;
-  TOASTSTORE_TRY(piece.fresh ? pool_.get_fresh(piece.block, &frame)
-                             : pool_.get(piece.block, Latch::kExclusive, &frame));
+  TOASTSTORE_TRY(piece.fresh ? pool_.get_fresh({file_, piece.block}, &frame)
+                             : pool_.get({file_, piece.block}, Latch::kExclusive, &frame));
   const Status status = append_piece(frame, piece, item);
   pool_.put(frame, Latch::kExclusive);
   return status;

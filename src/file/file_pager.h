@@ -1,4 +1,5 @@
-// The pager port over the page cache and the log.
+// The pager port over the page cache and the log, for one file of a store.  A change may take in
+// pages of the other file too.
 
 #ifndef TOASTSTORE_FILE_FILE_PAGER_H_
 #define TOASTSTORE_FILE_FILE_PAGER_H_
@@ -18,8 +19,8 @@ struct StoreLocks {
 class FilePager final : public Pager {
  public:
   // `log` is null for a store that is only read.
-  FilePager(DataFile& data, BufferPool& pool, Log* log, StoreLocks& locks)
-      : data_(data), pool_(pool), log_(log), locks_(locks) {}
+  FilePager(StoreFile file, DataFile& pages, BufferPool& pool, Log* log, StoreLocks& locks)
+      : file_(file), pages_(pages), pool_(pool), log_(log), locks_(locks) {}
 
   // The transaction whose doing the changes are.
   void set_xid(Xid xid) { xid_ = xid; }
@@ -27,8 +28,8 @@ class FilePager final : public Pager {
   Status read(Block block, Latch latch, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
-  Status reserve(Block end, Block limit) override { return data_.reserve(end, limit); }
-  Block blocks() override { return data_.blocks(); }
+  Status reserve(Block end, Block limit) override { return pages_.reserve(end, limit); }
+  Block blocks() override { return pages_.blocks(); }
   Status apply(const Change& change) override;
   Status write_piece(const PieceWrite& piece, uint16_t* item) override;
   Status lock_lane(uint8_t lane, bool wait, bool* locked) override;
@@ -40,7 +41,8 @@ class FilePager final : public Pager {
  private:
   Status append_piece(BufferPool::Frame* frame, const PieceWrite& piece, uint16_t* item);
 
-  DataFile& data_;
+  const StoreFile file_;
+  DataFile& pages_;
   BufferPool& pool_;
   Log* log_;
   StoreLocks& locks_;

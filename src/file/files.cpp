@@ -24,6 +24,9 @@ Status failed(const char* reason) {
   return Status::System(code, reason, error);
 }
 
+// Whatever the reason: what was written may be lost, which space does not bring back.
+Status failed_sync(const char* reason) { return Status::System(Code::kIo, reason, errno); }
+
 class PosixFile final : public File {
  public:
   explicit PosixFile(int descriptor) : descriptor_(descriptor) {}
@@ -64,7 +67,7 @@ class PosixFile final : public File {
 
   // Not retried: after a failure the kernel may have dropped the pages that it could not write.
   Status sync() override {
-    return fdatasync(descriptor_) == 0 ? Status::Ok() : failed("could not sync file");
+    return fdatasync(descriptor_) == 0 ? Status::Ok() : failed_sync("could not sync file");
   }
 
   Status size(uint64_t* bytes) override {
@@ -142,7 +145,7 @@ class PosixFiles final : public Files {
     const int descriptor = ::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return failed("could not open directory");
     const int result = fsync(descriptor);
-    const Status status = result == 0 ? Status::Ok() : failed("could not sync directory");
+    const Status status = result == 0 ? Status::Ok() : failed_sync("could not sync directory");
     ::close(descriptor);
     return status;
   }

@@ -1,9 +1,9 @@
 // The operating system's files, as a port: POSIX in files.cpp; in the tests a disk in memory that
 // crashes, tears and fails.
 //
-// Every call may fail with kIo or kNoSpace and the system's error number.  What a write wrote is
-// durable once sync() has returned; what create, rename and remove did to a directory once
-// sync_directory() has.
+// Every call may fail with kIo or, but for syncs, kNoSpace, and the system's error number.  What a
+// write wrote is durable once sync() has returned; what create, rename and remove did to a
+// directory once sync_directory() has.
 
 #ifndef TOASTSTORE_FILE_FILES_H_
 #define TOASTSTORE_FILE_FILES_H_

@@ -75,7 +75,10 @@ Status Log::prepare(std::unique_lock<std::mutex>& lock) {
   }
   const uint64_t segment = group_.start / segment_bytes_;
   if (segment > made_) {
-    TOASTSTORE_TRY(make_segment(segment));
+    const Status status = make_segment(segment);
+    // A disk that is full may have space again; one that does not sync has failed.
+    if (status.is(Code::kIo)) health_ = status;
+    TOASTSTORE_TRY(status);
     made_ = segment;
   }
   return Status::Ok();
@@ -132,7 +135,11 @@ Status Log::put_group(Group* group, Lsn* synced) {
   if (file_ == nullptr || segment != file_segment_) {
     TOASTSTORE_TRY(open_segment(segment, group->start, synced));
   }
-  return file_->write(group->start % segment_bytes_, group->bytes.get(), group->length);
+  const Status status =
+      file_->write(group->start % segment_bytes_, group->bytes.get(), group->length);
+  if (!status.is(Code::kNoSpace)) return status;
+  return Status::System(Code::kIo, "could not write to the space reserved for the log",
+                        status.error);
 }
 
 // Leaves a segment only when it is durable.
@@ -179,7 +186,6 @@ Status Log::advance(std::unique_lock<std::mutex>& lock, Lsn lsn, bool durable) {
 }
 
 Status Log::sync(Lsn lsn) {
-  if (synced() >= lsn) return Status::Ok();
   std::unique_lock<std::mutex> lock(mutex_);
   return advance(lock, lsn, true);
 }
@@ -223,10 +229,11 @@ Status Log::health() {
   return health_;
 }
 
-void Log::fail(const Status& status) {
+Status Log::fail(const Status& status) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (health_.ok()) health_ = status;
   idle_.notify_all();
+  return health_;
 }
 
 }  // namespace toaststore

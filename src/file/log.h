@@ -60,7 +60,8 @@ class Log {
     std::unique_lock<std::mutex> lock_;
   };
 
-  // Makes everything up to `lsn` durable, or only writes it.
+  // Makes everything up to `lsn` durable, or only writes it.  Not ok once the log has failed, even
+  // where there is nothing to do.
   Status sync(Lsn lsn);
   Status write(Lsn lsn);
 
@@ -76,8 +77,8 @@ class Log {
   uint64_t since_checkpoint();
   // Not ok after a failure that only opening the store again can heal.
   Status health();
-  // The store has failed elsewhere: nothing must reach the disk any more.
-  void fail(const Status& status);
+  // The store has failed elsewhere: nothing must reach the disk any more.  Returns why.
+  Status fail(const Status& status);
 
  private:
   friend class Insertion;

@@ -26,11 +26,11 @@ void Record::add_patch(int page, uint16_t offset, const void* from, uint16_t len
   header.patches++;
 }
 
-void Record::add_image(Block block, const std::byte* page) {
+void Record::add_image(Block block, uint8_t file, const std::byte* page) {
   auto lower = load<uint16_t>(page, offsetof(PageHeader, lower));
   auto upper = load<uint16_t>(page, offsetof(PageHeader, upper));
   if (lower < kPageHeaderBytes || lower > upper || upper > kPageBytes) lower = upper = kPageBytes;
-  const int index = add_page(block, kImage);
+  const int index = add_page(block, static_cast<uint8_t>(kImage | file));
   add_patch(index, 0, page, lower);
   add_patch(index, upper, page + upper, static_cast<uint16_t>(kPageBytes - upper));
 }
@@ -80,7 +80,7 @@ Status Record::decode(const std::byte* from, size_t available) {
 }
 
 void Record::apply(int page, std::byte* bytes_of_page) const {
-  if (pages[page].flags != 0) std::memset(bytes_of_page, 0, kPageBytes);
+  if (pages[page].whole()) std::memset(bytes_of_page, 0, kPageBytes);
   for (int i = 0; i < header.patches; i++) {
     if (patches[i].page != page || patches[i].length == 0) continue;
     std::memcpy(bytes_of_page + patches[i].offset, bytes[i], patches[i].length);

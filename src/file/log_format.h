@@ -27,10 +27,12 @@
 //        +  8 q  patches      page (1), zero (1), offset (2), length (2), zero (2)
 //        +       bytes of the patches, one after the other
 //
+// A page with kNamesFile is one of the file of names, any other one of the data file.
 // A page with kImage is logged whole, as its first two patches: from its start to pd_lower, and
 // from pd_upper to its end; what is between is zero.  It has no other patches.  A page with kFresh
 // is zero before its patches.  The first change of a page after a checkpoint began logs an image,
 // so that a page that a crash tore in writing is made anew.
+// A page with kNamesFile is one of the file of names, any other one of the data file.
 //
 // Where the log ends.  A group counts if its lsn is its place and its CRC is right.  The first one
 // that doesn't is the end, unless something durable says that the log went on: the control file, or
@@ -48,7 +50,8 @@ using Lsn = uint64_t;
 inline constexpr Lsn kNoLsn = 0;
 
 inline constexpr uint32_t kGroupHeaderBytes = 32;
-// A group that has as many bytes, or a quarter of a segment, is written; one record more may follow.
+// A group that has as many bytes, or a quarter of a segment, is written; one record more may
+// follow.
 inline constexpr uint32_t kGroupBytes = 1024 * 1024;
 inline constexpr uint64_t kDefaultSegmentBytes = 16 * 1024 * 1024;
 inline constexpr uint64_t kMinSegmentBytes = 256 * 1024;
@@ -80,11 +83,15 @@ static_assert(sizeof(RecordHeader) == 12);
 
 inline constexpr uint8_t kImage = 1;
 inline constexpr uint8_t kFresh = 2;
+inline constexpr uint8_t kNamesFile = 4;
 
 struct RecordPage {
   Block block;
   uint8_t flags;
   uint8_t zero[3];
+
+  // Does the record make the page anew, whatever it was?
+  bool whole() const { return (flags & (kImage | kFresh)) != 0; }
 };
 static_assert(sizeof(RecordPage) == 8);
 
@@ -115,8 +122,8 @@ struct Record {
   void start(RecordKind kind, uint32_t xid);
   int add_page(Block block, uint8_t flags);
   void add_patch(int page, uint16_t offset, const void* bytes, uint16_t length);
-  // The page as it is now, logged whole.
-  void add_image(Block block, const std::byte* page);
+  // The page as it is now, logged whole.  `file` is kNamesFile or 0.
+  void add_image(Block block, uint8_t file, const std::byte* page);
 
   // Writes header.length bytes.
   void encode(std::byte* out) const;

@@ -15,7 +15,8 @@ Status LogReader::open(Lsn from) {
   if (segment_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   place_ = from;
   bool there;
-  return load_segment(from / segment_bytes_, &there);
+  TOASTSTORE_TRY(load_segment(from / segment_bytes_, &there));
+  return there ? Status::Ok() : Status::Error(Code::kCorruption, "log segment is missing");
 }
 
 Status LogReader::load_segment(uint64_t segment, bool* there) {
@@ -107,6 +108,17 @@ Status LogReader::next(Record* record, Lsn* lsn, bool* more) {
   return Status::Ok();
 }
 
+// Bytes of the loaded segment up to the last that is not zero, or a little more.
+uint64_t LogReader::written_bytes() const {
+  uint64_t end = segment_bytes_ & ~uint64_t{7};
+  uint64_t word = 0;
+  while (end > 0 && word == 0) {
+    end -= sizeof(word);
+    std::memcpy(&word, segment_.get() + end, sizeof(word));
+  }
+  return end + sizeof(word) <= segment_bytes_ - sizeof(word) ? end + sizeof(word) : end;
+}
+
 // No group is at place_.  That is damage if the log is known to go on.
 Status LogReader::check_end() {
   const Status damaged = Status::Error(Code::kCorruption, "log is damaged before its end");
@@ -118,7 +130,8 @@ Status LogReader::check_end() {
       TOASTSTORE_TRY(load_segment(segment, &there));
       if (!there) break;
     }
-    for (; offset + kGroupHeaderBytes <= segment_bytes_; offset++) {
+    const uint64_t written = written_bytes();
+    for (; offset < written; offset++) {
       Lsn lsn;
       std::memcpy(&lsn, segment_.get() + offset, sizeof(lsn));
       if (lsn != segment * segment_bytes_ + offset) continue;

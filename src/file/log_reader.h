@@ -30,7 +30,8 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // REQUIRES: a group begins at `from`, or the log ends there.
+  // REQUIRES: a group begins at `from`, or the log ends there.  kCorruption where that segment is
+  // missing.
   Status open(Lsn from);
 
   // The next record, whose bytes live until the next call, and the lsn of its end.  *more is false
@@ -46,6 +47,7 @@ class LogReader {
   Status next_group(bool* more);
   // The group at an offset of the loaded segment; null unless it is one.
   const std::byte* group_at(uint64_t offset) const;
+  uint64_t written_bytes() const;
   Status check_end();
 
   Files& files_;

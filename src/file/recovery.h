@@ -13,8 +13,8 @@ namespace toaststore {
 // Replays the log into the pages and brings *control's transactions up to date.  Pages stay dirty
 // in the cache.  *end is where the log ended.  kCorruption where the log is damaged or speaks of
 // pages that cannot be.
-Status replay_log(Files& files, const char* directory, DataFile& data, BufferPool& pool,
-                  Control* control, Lsn* end);
+Status replay_log(Files& files, const char* directory, DataFile& data, DataFile& names,
+                  BufferPool& pool, Control* control, Lsn* end);
 
 }  // namespace toaststore
 

@@ -17,6 +17,18 @@ namespace {
 
 const std::byte* bytes_of(const void* bytes) { return static_cast<const std::byte*>(bytes); }
 
+std::string_view key_of(const void* key, size_t length) {
+  return {static_cast<const char*>(key), length};
+}
+
+// Bytes of a value that is found, as many as there are.
+Status fetch(Operation* operation, Entry* entry, uint64_t offset, size_t length, Buffer* slice) {
+  const uint64_t start = std::min(offset, entry->raw_bytes);
+  const uint64_t part = std::min<uint64_t>(length, entry->raw_bytes - start);
+  TOASTSTORE_TRY(slice->resize(part));
+  return operation->values().fetch(entry, start, part, slice->mutable_data());
+}
+
 // One transaction of the store: begun by its first change, aborted unless committed.
 class Changes {
  public:
@@ -29,16 +41,23 @@ class Changes {
   template <typename Call>
   Status change(Call call) {
     if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
+    TOASTSTORE_TRY(whole());
     TOASTSTORE_TRY(state_->log()->health());
     TOASTSTORE_TRY(transactions_.begin());
     const std::shared_lock<std::shared_mutex> writing(state_->writers());
     Operation operation(state_);
     operation.join(transactions_.xid());
-    return call(operation);
+    const Status status = call(operation);
+    // What was asked for could not be: nothing of it was done.  Anything else may have half done
+    // it.
+    half_done_ = !status.ok() && !status.is(Code::kNotFound) && !status.is(Code::kExists) &&
+                 !status.is(Code::kInvalid);
+    return status;
   }
 
   Status commit() {
     if (transactions_.xid() == kNoXid) return Status::Ok();
+    TOASTSTORE_TRY(whole());
     Lsn lsn = kNoLsn;
     TOASTSTORE_TRY(end(RecordKind::kCommit, &lsn));
     const Status status = state_->acknowledge(lsn);
@@ -49,6 +68,11 @@ class Changes {
   }
 
  private:
+  Status whole() const {
+    if (!half_done_) return Status::Ok();
+    return Status::Error(Code::kInvalid, "a call of the batch failed: it can only be dropped");
+  }
+
   Status end(RecordKind kind, Lsn* lsn) {
     Record record;
     record.start(kind, transactions_.xid());
@@ -70,6 +94,7 @@ class Changes {
 
   StoreState* state_;
   FileTransactions transactions_;
+  bool half_done_ = false;
 };
 
 }  // namespace
@@ -88,18 +113,27 @@ Status Buffer::resize(size_t size) {
   return Status::Ok();
 }
 
-Status Store::open(const char* directory, const StoreOptions& options, Store** store) {
+Status Store::open_with(Opening opening, const char* path, const StoreOptions& options,
+                        Store** store) {
   *store = nullptr;
   Files& files = options.files != nullptr ? *options.files : posix_files();
   auto* state = new (std::nothrow) StoreState(files, options);
   if (state == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
-  Status status = state->open(directory);
+  Status status = (state->*opening)(path);
   if (status.ok()) {
     *store = new (std::nothrow) Store(state);
     if (*store == nullptr) status = Status::Error(Code::kNoMemory, "out of memory");
   }
   if (!status.ok()) delete state;
   return status;
+}
+
+Status Store::open(const char* directory, const StoreOptions& options, Store** store) {
+  return open_with(&StoreState::open, directory, options, store);
+}
+
+Status Store::open_relation(const char* file, const StoreOptions& options, Store** store) {
+  return open_with(&StoreState::open_relation, file, options, store);
 }
 
 Store::~Store() { delete state_; }
@@ -130,10 +164,7 @@ Status Store::get_slice(uint64_t id, uint64_t offset, size_t length, Buffer* sli
   Operation operation(state_);
   Entry entry;
   TOASTSTORE_TRY(operation.values().lookup(id, &entry));
-  const uint64_t start = std::min(offset, entry.raw_bytes);
-  const uint64_t part = std::min<uint64_t>(length, entry.raw_bytes - start);
-  TOASTSTORE_TRY(slice->resize(part));
-  return operation.values().fetch(&entry, start, part, slice->mutable_data());
+  return fetch(&operation, &entry, offset, length, slice);
 }
 
 Status Store::length(uint64_t id, uint64_t* raw_bytes) {
@@ -173,6 +204,59 @@ Status Store::scan(uint64_t from, uint64_t to, ValueVisitor* visitor) {
   return Status::Ok();
 }
 
+Status Store::set(const void* key, size_t key_length, const void* bytes, size_t length,
+                  bool* replaced) {
+  WriteBatch batch(this);
+  TOASTSTORE_TRY(batch.set(key, key_length, bytes, length, replaced));
+  return batch.commit();
+}
+
+Status Store::get_named(const void* key, size_t key_length, Buffer* value) {
+  return get_named_slice(key, key_length, 0, SIZE_MAX, value);
+}
+
+Status Store::get_named_slice(const void* key, size_t key_length, uint64_t offset, size_t length,
+                              Buffer* slice) {
+  TOASTSTORE_TRY(check_key(key, key_length));
+  Operation operation(state_);
+  Entry entry;
+  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  return fetch(&operation, &entry, offset, length, slice);
+}
+
+Status Store::find_name(const void* key, size_t key_length, uint64_t* id) {
+  TOASTSTORE_TRY(check_key(key, key_length));
+  Operation operation(state_);
+  Entry entry;
+  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  *id = entry.id;
+  return Status::Ok();
+}
+
+Status Store::erase_named(const void* key, size_t key_length) {
+  WriteBatch batch(this);
+  TOASTSTORE_TRY(batch.erase_named(key, key_length));
+  return batch.commit();
+}
+
+Status Store::scan_names(const void* from, size_t from_length, const void* to, size_t to_length,
+                         NameVisitor* visitor) {
+  Operation operation(state_);
+  return operation.names().scan(key_of(from, from_length), key_of(to, to_length), visitor);
+}
+
+// The keys with a prefix end before the shortest string that is behind all of them: the prefix up
+// to its last byte that can be made greater, made greater.
+Status Store::scan_prefix(const void* prefix, size_t prefix_length, NameVisitor* visitor) {
+  if (prefix_length > kMaxKeyBytes) return Status::Ok();
+  char end[kMaxKeyBytes];
+  if (prefix_length > 0) std::memcpy(end, prefix, prefix_length);
+  size_t length = prefix_length;
+  while (length > 0 && end[length - 1] == '\xff') length--;
+  if (length > 0) end[length - 1]++;
+  return scan_names(prefix, prefix_length, end, length, visitor);
+}
+
 Status Store::checkpoint() {
   if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
   return state_->checkpoint();
@@ -197,7 +281,8 @@ Status Store::verify(FaultVisitor* visitor) {
   const std::unique_lock<std::shared_mutex> alone(state_->writers());
   Operation operation(state_);
   Sink sink(visitor);
-  return toaststore::verify(operation.context(), &sink);
+  TOASTSTORE_TRY(toaststore::verify(operation.context(), &sink));
+  return operation.names().verify(&sink);
 }
 
 Status Store::statistics(Statistics* statistics) {
@@ -207,6 +292,7 @@ Status Store::statistics(Statistics* statistics) {
   if (!status.ok() && !status.is(Code::kNotFound)) return status;
   BufferPool& pool = state_->pool();
   *statistics = {uint64_t{state_->data().blocks()} * kPageBytes,
+                 uint64_t{state_->names().blocks()} * kPageBytes,
                  state_->log() != nullptr ? state_->log()->since_checkpoint() : 0,
                  uint64_t{pool.frames()} * kPageBytes,
                  pool.hits(),
@@ -243,6 +329,24 @@ Status WriteBatch::put_at(uint64_t id, const void* bytes, size_t length) {
 Status WriteBatch::erase(uint64_t id) {
   if (state_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   return state_->change([&](Operation& operation) { return operation.values().erase(id); });
+}
+
+Status WriteBatch::set(const void* key, size_t key_length, const void* bytes, size_t length,
+                       bool* replaced) {
+  if (state_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(check_key(key, key_length));
+  bool ignored;
+  return state_->change([&](Operation& operation) {
+    return operation.names().set(key_of(key, key_length), bytes_of(bytes), length,
+                                 replaced != nullptr ? replaced : &ignored);
+  });
+}
+
+Status WriteBatch::erase_named(const void* key, size_t key_length) {
+  if (state_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(check_key(key, key_length));
+  return state_->change(
+      [&](Operation& operation) { return operation.names().erase(key_of(key, key_length)); });
 }
 
 Status WriteBatch::commit() {

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/meta.h"
+#include "engine/value_page.h"
 #include "file/log_reader.h"
 #include "file/recovery.h"
 
@@ -87,21 +89,29 @@ StoreState::~StoreState() {
   if (lock_ != nullptr) lock_->close();
 }
 
-Status StoreState::open(const char* directory) {
+// What every way to open has in common.
+Status StoreState::prepare(const char* path) {
   TOASTSTORE_TRY(check_options(options_));
-  if (std::strlen(directory) + 64 > kMaxPath)
-    return Status::Error(Code::kInvalid, "path is too long");
+  if (std::strlen(path) + 64 > kMaxPath) return Status::Error(Code::kInvalid, "path is too long");
+  for (int i = 0; i < kHintSlots; i++) {
+    hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
+    hint_slots_[i].options = options_.values;
+  }
+  return pool_.make(options_.cache_bytes);
+}
+
+Status StoreState::open(const char* directory) {
+  TOASTSTORE_TRY(prepare(directory));
   std::snprintf(directory_, sizeof(directory_), "%s", directory);
   std::snprintf(data_path_, sizeof(data_path_), "%s/data", directory);
-  for (int i = 0; i < kHintSlots; i++) hint_slots_[i].hints.lane = static_cast<uint8_t>(i);
-  TOASTSTORE_TRY(pool_.make(options_.cache_bytes));
+  std::snprintf(names_path_, sizeof(names_path_), "%s/names", directory);
   if (options_.read_only) return open_to_read();
   TOASTSTORE_TRY(open_directory(directory_));
   Status status = read_control(files_, directory_, &control_);
   if (status.ok() && options_.must_be_new) return Status::Error(Code::kExists, "store exists");
   if (status.is(Code::kNotFound)) {
     if (!options_.create) return Status::Error(Code::kNotFound, "store does not exist");
-    status = create(directory_);
+    status = create();
   } else if (status.ok()) {
     status = recover();
   }
@@ -129,40 +139,67 @@ Status StoreState::open_directory(const char* directory) {
   return status;
 }
 
+Status StoreState::sync_files() {
+  TOASTSTORE_TRY(data_.sync());
+  return names_.sync();
+}
+
 // The control file comes last: without it there is no store.
-Status StoreState::create(const char* directory) {
+Status StoreState::create() {
   TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kCreate));
-  if (data_.blocks() != 0) {
+  TOASTSTORE_TRY(names_.open(names_path_, Files::Mode::kCreate));
+  if (data_.blocks() != 0 || names_.blocks() > kEmptyNameBlocks) {
     return Status::Error(Code::kCorruption, "there are pages, but no control file");
   }
+  TOASTSTORE_TRY(make_name_file(names_));
   if (getrandom(&control_.store_number, sizeof(control_.store_number), 0) < 0) {
     return Status::System(Code::kIo, "could not get random bytes", errno);
   }
   control_.segment_bytes = options_.log_segment_bytes;
   control_.xids.reset(new (std::nothrow) Xid[1]);
   if (control_.xids == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
-  TOASTSTORE_TRY(files_.sync_directory(directory));
+  TOASTSTORE_TRY(sync_files());
+  control_.name_blocks = names_.blocks();
   return begin_log(kFirstSegment, &control_);
 }
 
+// The log is the store's only once the control file leads to it: closing checkpoints a store that
+// has one.
 Status StoreState::begin_log(uint64_t segment, Control* control) {
-  log_.reset(new (std::nothrow)
-                 Log(files_, directory_, control->store_number, control->segment_bytes));
-  if (log_ == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
-  TOASTSTORE_TRY(log_->start(segment));
-  pool_.set_log(log_.get());
+  std::unique_ptr<Log> log(
+      new (std::nothrow) Log(files_, directory_, control->store_number, control->segment_bytes));
+  if (log == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  TOASTSTORE_TRY(log->start(segment));
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
   control->redo = control->synced = segment * control->segment_bytes;
-  return write_control(files_, directory_, *control);
+  TOASTSTORE_TRY(write_control(files_, directory_, *control));
+  log_ = std::move(log);
+  pool_.set_log(log_.get());
+  return Status::Ok();
+}
+
+// Pages that were durable at the last checkpoint and are not in the file are lost: the log does not
+// bring them back.
+Status StoreState::reopen_files(Files::Mode mode) {
+  const Status no_data = Status::Error(Code::kCorruption, "data file is shorter than it was");
+  const Status no_names = Status::Error(Code::kCorruption, "names file is shorter than it was");
+  Status status = data_.open(data_path_, mode);
+  if (status.is(Code::kNotFound)) return no_data;
+  TOASTSTORE_TRY(status);
+  status = names_.open(names_path_, mode);
+  if (status.is(Code::kNotFound)) return no_names;
+  TOASTSTORE_TRY(status);
+  if (data_.blocks() < control_.blocks) return no_data;
+  return names_.blocks() < control_.name_blocks ? no_names : Status::Ok();
 }
 
 // Replays the log, makes the pages durable, and goes on in a segment that was never used.
 Status StoreState::recover() {
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kWrite));
+  TOASTSTORE_TRY(reopen_files(Files::Mode::kWrite));
   Lsn end;
-  TOASTSTORE_TRY(replay_log(files_, directory_, data_, pool_, &control_, &end));
+  TOASTSTORE_TRY(replay_log(files_, directory_, data_, names_, pool_, &control_, &end));
   TOASTSTORE_TRY(pool_.write_all());
-  TOASTSTORE_TRY(data_.sync());
+  TOASTSTORE_TRY(sync_files());
   NewestSegment segments;
   TOASTSTORE_TRY(files_.list(directory_, &segments));
   const uint64_t next = std::max(segments.newest, end / control_.segment_bytes) + 1;
@@ -173,7 +210,7 @@ Status StoreState::recover() {
 
 Status StoreState::open_to_read() {
   TOASTSTORE_TRY(read_control(files_, directory_, &control_));
-  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  TOASTSTORE_TRY(reopen_files(Files::Mode::kRead));
   LogReader reader(files_, directory_, control_.store_number, control_.segment_bytes,
                    control_.synced, LogReader::Purpose::kLook);
   TOASTSTORE_TRY(reader.open(control_.redo));
@@ -188,6 +225,30 @@ Status StoreState::open_to_read() {
   return xids_.load(control_.next_xid, control_.xids.get(), control_.unfinished);
 }
 
+Status StoreState::open_relation(const char* file) {
+  TOASTSTORE_TRY(prepare(file));
+  std::snprintf(data_path_, sizeof(data_path_), "%s", file);
+  TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
+  xids_.trust_all();
+  return check_relation();
+}
+
+// Any file may be named.  One with a meta page is a store, and so is one that starts as stores do:
+// what is wrong with it is verify()'s to say.
+Status StoreState::check_relation() {
+  Operation operation(this);
+  MetaBody meta;
+  const Status status = read_meta(operation.context(), &meta);
+  if (status.ok() || status.is(Code::kNewerFormat)) return status;
+  std::byte start[kPageBytes];
+  TOASTSTORE_TRY(data_.read(0, start));  // zeros beyond the end
+  PageFill fill;
+  if (is_zero_page(start) || (read_fill(start, 0, &fill).ok() && fill.items == 0)) {
+    return Status::Ok();
+  }
+  return Status::Error(Code::kInvalid, "file is not a store");
+}
+
 Status StoreState::checkpoint() {
   const std::lock_guard<std::mutex> one(checkpoint_);
   Control control;
@@ -196,19 +257,23 @@ Status StoreState::checkpoint() {
   Lsn end;
   {
     Log::Insertion insertion(*log_);
+    // So that the segment recovery begins with exists.
+    TOASTSTORE_TRY(insertion.prepare());
     control.redo = log_->begin_checkpoint(&insertion);
     end = insertion.image_up_to();
     TOASTSTORE_TRY(xids_.unfinished(&control.next_xid, &control.xids, &control.unfinished));
   }
   TOASTSTORE_TRY(log_->sync(end));
   TOASTSTORE_TRY(pool_.write_all());
-  const Status synced = data_.sync();
-  if (!synced.ok()) {
-    log_->fail(synced);
-    return synced;
-  }
+  control.blocks = data_.blocks();
+  control.name_blocks = names_.blocks();
+  // Who asks once more after a failed sync hears that all is well, though what was written is lost.
+  const Status synced = sync_files();
+  if (!synced.ok()) return log_->fail(synced);
   control.synced = end;
-  TOASTSTORE_TRY(write_control(files_, directory_, control));
+  const Status written = write_control(files_, directory_, control);
+  if (written.is(Code::kIo)) return log_->fail(written);
+  TOASTSTORE_TRY(written);
   control_ = std::move(control);
   checkpoints_++;
   return log_->remove_before(control_.redo);
@@ -234,11 +299,12 @@ Status StoreState::close() {
   }
   if (log_ == nullptr) return Status::Ok();
   // The checkpoint's place is the end of the log then: nothing is left to replay.
-  Status status = log_->sync(log_->end());
-  if (status.ok()) status = checkpoint();
+  TOASTSTORE_TRY(log_->sync(log_->end()));
+  // If this fails the cache keeps pages that must not overtake the log.
+  TOASTSTORE_TRY(checkpoint());
   pool_.set_log(nullptr);
   log_.reset();
-  return status;
+  return Status::Ok();
 }
 
 Status StoreState::start_keeper() {

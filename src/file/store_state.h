@@ -18,6 +18,7 @@
 #include "engine/store.h"
 #include "file/control.h"
 #include "file/file_pager.h"
+#include "file/names.h"
 #include "file/transactions.h"
 #include "toaststore/store.h"
 
@@ -32,12 +33,14 @@ class MallocMemory final : public Memory {
 class StoreState {
  public:
   StoreState(Files& files, const StoreOptions& options)
-      : options_(options), files_(files), data_(files), pool_(data_) {}
+      : options_(options), files_(files), data_(files), names_(files), pool_(data_, names_) {}
   StoreState(const StoreState&) = delete;
   StoreState& operator=(const StoreState&) = delete;
   ~StoreState();
 
   Status open(const char* directory);
+  // A server's relation, to be read.
+  Status open_relation(const char* file);
   Status close();
   Status checkpoint();
   // Makes the log durable up to `lsn` as the sync mode asks.
@@ -48,24 +51,30 @@ class StoreState {
   std::shared_mutex& writers() { return writers_; }
   BufferPool& pool() { return pool_; }
   DataFile& data() { return data_; }
+  DataFile& names() { return names_; }
   const StoreOptions& options() const { return options_; }
   uint64_t checkpoints() const { return checkpoints_.load(); }
 
  private:
   friend class Operation;
-  // Hints are handed to one call at a time; calls of a thread come back to the same ones.
+  // Hints are handed to one call at a time; calls of a thread come back to the same ones.  With
+  // hints that are known come the thresholds of the same meta page, whatever the caller's options.
   struct HintSlot {
     std::mutex mutex;
     Hints hints;
+    Options options;
   };
   static constexpr int kHintSlots = kLanes;
   HintSlot& hint_slot();
 
+  Status prepare(const char* path);
   Status open_directory(const char* directory);
-  Status create(const char* directory);
+  Status create();
+  Status reopen_files(Files::Mode mode);
   Status open_to_read();
+  Status sync_files();
+  Status check_relation();
   Status recover();
-  Status newest_segment(uint64_t* segment);
   Status begin_log(uint64_t segment, Control* control);
   Status start_keeper();
   static void* run_keeper(void* state);
@@ -75,11 +84,14 @@ class StoreState {
   Files& files_;
   char directory_[kMaxPath];
   char data_path_[kMaxPath];
+  char names_path_[kMaxPath];
   File* lock_ = nullptr;
   DataFile data_;
+  DataFile names_;
   BufferPool pool_;
   std::unique_ptr<Log> log_;
   XidTable xids_;
+  NameTree name_tree_;
   StoreLocks locks_;
   MallocMemory memory_;
   std::shared_mutex writers_;
@@ -101,36 +113,42 @@ class Operation {
  public:
   explicit Operation(StoreState* state, const XidSnapshot* snapshot = nullptr)
       : slot_(state->hint_slot()),
-        hints_(take(&slot_)),
-        pager_(state->data_, state->pool_, state->log_.get(), state->locks_),
+        pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
-        context_{pager_, transactions_, state->memory_, hints_, state->options_.values, true},
-        values_(context_) {}
+        context_{pager_, transactions_, state->memory_, hints_, {}, true},
+        values_(context_),
+        names_pager_(StoreFile::kNames, state->names_, state->pool_, state->log_.get(),
+                     state->locks_),
+        names_(context_, state->xids_, state->name_tree_, names_pager_) {
+    const std::lock_guard<std::mutex> lock(slot_.mutex);
+    hints_ = slot_.hints;
+    context_.options = slot_.options;
+  }
   ~Operation() {
     const std::lock_guard<std::mutex> lock(slot_.mutex);
     slot_.hints = hints_;
+    slot_.options = context_.options;
   }
 
   Context& context() { return context_; }
   IdStore& values() { return values_; }
+  Names& names() { return names_; }
   // The changes that follow are this transaction's.
   void join(Xid xid) {
     transactions_.join(xid);
     pager_.set_xid(xid);
+    names_pager_.set_xid(xid);
   }
 
  private:
-  static Hints take(StoreState::HintSlot* slot) {
-    const std::lock_guard<std::mutex> lock(slot->mutex);
-    return slot->hints;
-  }
-
   StoreState::HintSlot& slot_;
   Hints hints_;
   FilePager pager_;
   FileTransactions transactions_;
   Context context_;
   IdStore values_;
+  FilePager names_pager_;
+  Names names_;
 };
 
 }  // namespace toaststore

@@ -103,10 +103,37 @@ bool XidTable::running(Xid xid) {
 
 void XidTable::snapshot(XidSnapshot* snapshot) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  take(snapshot);
+}
+
+// REQUIRES: under the mutex.
+void XidTable::take(XidSnapshot* snapshot) const {
   snapshot->next = next_;
   snapshot->count = count_;
   for (uint32_t i = 0; i < count_; i++) snapshot->running[i] = running_[i].xid;
   std::sort(snapshot->running, snapshot->running + count_);
+}
+
+bool XidTable::needed(Xid creator, Xid deleter) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const OpenSnapshot* open = open_; open != nullptr; open = open->after_) {
+    if (open->snapshot_.sees(creator) && !open->snapshot_.sees(deleter)) return true;
+  }
+  return false;
+}
+
+OpenSnapshot::OpenSnapshot(XidTable& table) : table_(table) {
+  const std::lock_guard<std::mutex> lock(table_.mutex_);
+  table_.take(&snapshot_);
+  after_ = table_.open_;
+  if (after_ != nullptr) after_->before_ = this;
+  table_.open_ = this;
+}
+
+OpenSnapshot::~OpenSnapshot() {
+  const std::lock_guard<std::mutex> lock(table_.mutex_);
+  (before_ != nullptr ? before_->after_ : table_.open_) = after_;
+  if (after_ != nullptr) after_->before_ = before_;
 }
 
 Status XidTable::wait(Xid self, Xid holder) {
@@ -138,6 +165,7 @@ Status XidTable::unfinished(Xid* next, std::unique_ptr<Xid[]>* xids, uint32_t* c
 }
 
 bool FileTransactions::seen(Xid xid) {
+  if (table_.trusts_all()) return xid != kNoXid;
   if (xid == xid_ && xid != kNoXid) return true;
   if (!table_.committed(xid)) return false;
   return snapshot_ == nullptr || snapshot_->sees(xid);

@@ -32,10 +32,34 @@ struct XidSnapshot {
   bool sees(Xid xid) const;
 };
 
+class XidTable;
+
+// A snapshot that is kept in mind while it exists: what it sees does not go.
+class OpenSnapshot {
+ public:
+  explicit OpenSnapshot(XidTable& table);
+  ~OpenSnapshot();
+  OpenSnapshot(const OpenSnapshot&) = delete;
+  OpenSnapshot& operator=(const OpenSnapshot&) = delete;
+
+  const XidSnapshot& get() const { return snapshot_; }
+
+ private:
+  friend class XidTable;
+
+  XidTable& table_;
+  XidSnapshot snapshot_;
+  OpenSnapshot* before_ = nullptr;  // in the table's list
+  OpenSnapshot* after_ = nullptr;
+};
+
 class XidTable {
  public:
   // Ids go on at `next`; those listed have aborted.
   Status load(Xid next, const Xid* aborted, uint32_t count);
+  // For pages of another host, whose commit log is not at hand: every transaction has committed.
+  void trust_all() { trusts_all_ = true; }
+  bool trusts_all() const { return trusts_all_; }
 
   Status begin(Xid* xid);
   // The commit record is in the log.  REQUIRES: under the log's insertion lock.
@@ -47,6 +71,9 @@ class XidTable {
   bool committed(Xid xid);
   bool running(Xid xid);
   void snapshot(XidSnapshot* snapshot);
+  // Does an open snapshot see what `creator` put and `deleter` deleted?  REQUIRES: both committed,
+  // so that no snapshot to come sees it.
+  bool needed(Xid creator, Xid deleter);
 
   // Waits until `holder` ends.  kConflict where it waits for `self`, by itself or through others.
   Status wait(Xid self, Xid holder);
@@ -62,13 +89,17 @@ class XidTable {
     bool logged;
   };
 
+  friend class OpenSnapshot;
+
   Running* find(Xid xid);
+  void take(XidSnapshot* snapshot) const;
   bool in_aborted(Xid xid) const;
   void end(Xid xid, bool aborted);
   void settle();
 
   std::mutex mutex_;
   std::condition_variable ended_;
+  bool trusts_all_ = false;  // set before the table is shared
   Xid next_ = kFirstNormalXid;
   // All ids below have committed or are in the list of aborted ones.
   std::atomic<Xid> settled_{kFirstNormalXid};
@@ -77,6 +108,7 @@ class XidTable {
   std::unique_ptr<Xid[]> aborted_;  // ascending
   std::atomic<uint32_t> aborted_count_{0};
   uint32_t aborted_space_ = 0;
+  OpenSnapshot* open_ = nullptr;  // the first of them
 };
 
 // The engine's port for one batch or one reader.

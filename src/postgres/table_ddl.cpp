@@ -6,10 +6,10 @@
 namespace toaststore {
 
 // As heap's.  The store's first pages are made by its first put, so that an empty store is an empty
-// file, and the init fork of an unlogged one too.  pg_upgrade makes dropped columns first, to drop
-// them again.
+// file, and the init fork of an unlogged one too.
 void relation_set_new_filenode(Relation rel, const RelFileNode* file, char persistence,
                                TransactionId* freeze_xid, MultiXactId* min_multi) {
+  // pg_upgrade makes dropped columns first and drops them again.
   if (!IsBinaryUpgrade) check_columns(rel);
   *freeze_xid = RecentXmin;
   *min_multi = GetOldestMultiXactId();

@@ -106,6 +106,7 @@ TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTabl
   if ((flags & TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS) != 0) {
     unsupported(rel, "a row lock", "Lock the row of your own table that refers to the id.");
   }
+  failure->traversed = false;  // read where the answer is TM_Ok, too
   const uint64_t id = id_of(*tid);
   StoreHandle handle(rel, snapshot);
   for (;;) {

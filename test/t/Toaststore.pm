@@ -11,8 +11,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(random_bytes create_random_bytes digests verify_store same_store relation_file
-  start_again wait_until_up);
+our @EXPORT = qw(random_bytes create_random_bytes write_repeated digests verify_store same_store
+  relation_file start_again wait_until_up);
 
 # Bytes that do not compress: always the same for one seed.
 sub random_bytes
@@ -33,6 +33,21 @@ sub create_random_bytes
 		                           1, length), ''::bytea)
 		      FROM generate_series(1, (length + 31) / 32) i
 		$$]);
+	return;
+}
+
+# Writes a file of so many bytes, which repeat a block.
+sub write_repeated
+{
+	my ($file, $block, $length) = @_;
+	my $times = 1 + int((1 << 24) / length($block));
+	my $part = $block x $times;
+	open(my $handle, '>:raw', $file) or die "$file: $!";
+	for (my $left = $length; $left > 0; $left -= length($part))
+	{
+		print $handle $left < length($part) ? substr($part, 0, $left) : $part or die "$file: $!";
+	}
+	close($handle) or die "$file: $!";
 	return;
 }
 

@@ -5,9 +5,12 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 
+#include "file/transactions.h"
 #include "support/test_store.h"
 #include "toaststore/store.h"
 
@@ -31,6 +34,13 @@ class FileStoreTest : public ::testing::Test {
     store_.reset();
     Store* store = nullptr;
     const Status status = Store::open(path().c_str(), options, &store);
+    store_.reset(store);
+    return status;
+  }
+  Status try_open_relation(const std::string& file) {
+    store_.reset();
+    Store* store = nullptr;
+    const Status status = Store::open_relation(file.c_str(), options_, &store);
     store_.reset(store);
     return status;
   }
@@ -83,6 +93,34 @@ TEST_F(FileStoreTest, ValuesOfEverySizeComeBackAlsoAfterClosing) {
   EXPECT_EQ(get_code(1000), Code::kNotFound);
 }
 
+// Thresholds are those the store was made with, whatever it is opened with later.
+TEST_F(FileStoreTest, AStoreIsReadAndWrittenByTheThresholdsItWasMadeWith) {
+  options_.values.direct_max = 100;
+  options_.values.extent_max = 1000;
+  options_.values.chunk_bytes = 8192;
+  std::map<uint64_t, Bytes> values;
+  const auto put_some = [&] {
+    for (const size_t length : {50, 500, 5000, 20000, 100000}) {
+      const Bytes bytes = random_bytes(values.size(), length);
+      values[put(bytes)] = bytes;
+    }
+  };
+  open();
+  put_some();
+  options_.values = Options();
+  for (int round = 0; round < 3; round++) {
+    open();
+    for (int again = 0; again < 2; again++) {
+      for (const auto& [id, bytes] : values) EXPECT_EQ(get(id), bytes) << id;
+      ValueInfo info;
+      ASSERT_OK(store_->info(values.rbegin()->first, &info));
+      EXPECT_EQ(info.chunks, 13u);
+    }
+    expect_sound();
+    put_some();
+  }
+}
+
 TEST_F(FileStoreTest, ABatchHappensWholeOrNotAtAll) {
   open();
   const uint64_t old = put("old");
@@ -127,6 +165,82 @@ TEST_F(FileStoreTest, AReaderOfAClosedStoreChangesNothing) {
   uint64_t other;
   EXPECT_EQ(store_->put("x", 1, &other).code, Code::kInvalid);
   expect_sound();
+}
+
+// A server's relation has no commit log beside it: what its transactions came to is not known.
+TEST_F(FileStoreTest, ARelationIsReadAsIfEveryTransactionHadCommitted) {
+  open();
+  std::map<uint64_t, Bytes> values;
+  for (const size_t length : {0, 100, 9000, 300000}) {
+    const Bytes bytes = random_bytes(length, length);
+    values[put(bytes)] = bytes;
+  }
+  const uint64_t erased = put("erased");
+  ASSERT_OK(store_->erase(erased));
+  uint64_t rolled_back = 0;
+  {
+    WriteBatch batch(store_.get());
+    ASSERT_OK(batch.put("rolled back", 11, &rolled_back));
+  }
+  EXPECT_OK(store_->close());
+
+  // Alone, without control file and log.
+  const std::string file = directory_ + "/16384";
+  std::filesystem::copy_file(path() + "/data", file);
+  ASSERT_OK(try_open_relation(file));
+  for (const auto& [id, bytes] : values) EXPECT_EQ(get(id), bytes) << id;
+  EXPECT_EQ(get_code(erased), Code::kNotFound);
+  EXPECT_EQ(get(rolled_back), "rolled back");
+  uint64_t id;
+  EXPECT_EQ(store_->put("x", 1, &id).code, Code::kInvalid);
+  EXPECT_EQ(store_->checkpoint().code, Code::kInvalid);
+  expect_sound();
+}
+
+// Inside a server ids of transactions go round, so that any of them may be in an entry.
+TEST(RelationTransactions, EveryIdOfATransactionCounts) {
+  XidTable table;
+  table.trust_all();
+  FileTransactions transactions(table);
+  for (const Xid xid : {1u, 2u, 3u, 0x80000000u, 0xffffffffu}) {
+    EXPECT_TRUE(transactions.visible({xid, kNoXid, 0, 0})) << xid;
+    EXPECT_FALSE(transactions.visible({kFirstNormalXid, xid, 0, 0})) << xid;
+  }
+}
+
+TEST_F(FileStoreTest, AFileThatIsNoStoreIsToldFromAnEmptyAndFromADamagedOne) {
+  EXPECT_EQ(try_open_relation(directory_ + "/missing").code, Code::kNotFound);
+  const auto code_of = [&](const Bytes& bytes) {
+    const std::string file = directory_ + "/file";
+    std::ofstream(file, std::ios::binary) << bytes;
+    return try_open_relation(file).code;
+  };
+  EXPECT_EQ(code_of(""), Code::kOk);
+  EXPECT_EQ(code_of("a note"), Code::kInvalid);
+  EXPECT_EQ(code_of(random_bytes(1, 3 * kPageBytes)), Code::kInvalid);
+
+  open();
+  put("value");
+  EXPECT_OK(store_->close());
+  std::ifstream data(path() + "/data", std::ios::binary);
+  Bytes bytes(std::istreambuf_iterator<char>(data), {});
+  EXPECT_EQ(code_of(bytes), Code::kOk);
+  bytes[kPageBytes + 100] ^= 1;
+  EXPECT_EQ(code_of(bytes), Code::kOk);
+  std::vector<Bytes> faults;
+  class Faults final : public FaultVisitor {
+   public:
+    explicit Faults(std::vector<Bytes>* faults) : faults_(faults) {}
+    Status fault(Block, uint64_t, const char* reason) override {
+      faults_->emplace_back(reason);
+      return Status::Ok();
+    }
+
+   private:
+    std::vector<Bytes>* faults_;
+  } visitor(&faults);
+  EXPECT_OK(store_->verify(&visitor));
+  EXPECT_EQ(faults, std::vector<Bytes>{"meta page does not match its check"});
 }
 
 TEST_F(FileStoreTest, OpeningSaysWhatIsWrong) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/value_page.h"
+#include "support/crc32c.h"
 #include "support/test_store.h"
 
 namespace toaststore::test {
@@ -43,6 +44,18 @@ TEST(Crc32c, GivesThePublishedValues) {
   EXPECT_EQ(crc32c("123456789", 9), 0xe3069283u);
   EXPECT_EQ(crc32c("", 0), 0u);
   EXPECT_EQ(crc32c_extend(crc32c("1234", 4), "56789", 5), 0xe3069283u);
+}
+
+// Which of the two a machine's tests use is the processor's business.
+TEST(Crc32c, ByTheInstructionIsThatByTheTable) {
+  if (!has_crc32c_instruction()) GTEST_SKIP() << "the processor has no such instruction";
+  const Bytes bytes = random_bytes(2, 200);
+  for (size_t start = 0; start < 16; start++) {
+    for (size_t length = 0; start + length <= bytes.size(); length++) {
+      ASSERT_EQ(crc32c_by_instruction(7, bytes.data() + start, length),
+                crc32c_by_table(7, bytes.data() + start, length));
+    }
+  }
 }
 
 TEST_F(PageTest, ASoundPagePasses) { EXPECT_OK(check()); }

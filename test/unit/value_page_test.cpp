@@ -155,6 +155,41 @@ TEST_F(ValuePage, FindsNothingButExactlyThePiece) {
   }
 }
 
+// Whoever looks at a page without an entry goes by what its pieces say of themselves.
+TEST_F(ValuePage, APieceSaysWhoseItIs) {
+  for (const StoreKind kind : {StoreKind::kById, StoreKind::kToast}) {
+    init_value_page(page_.data());
+    add(kind, 41, 0, "x");
+    const PlacedPiece placed = add(kind, 0xfedcba98, kTableSequence, random_bytes(1, 1000));
+    PieceClaim claim;
+    ASSERT_OK(read_piece(page_.data(), kSomeBlock, kind, 2, &claim));
+    EXPECT_EQ(claim.id, 0xfedcba98u);
+    EXPECT_EQ(claim.sequence, kTableSequence);
+    EXPECT_EQ(claim.offset, placed.offset);
+    EXPECT_EQ(claim.length, 1000);
+  }
+}
+
+TEST_F(ValuePage, WhatCannotBeAPieceIsNotReadAsOne) {
+  const PlacedPiece placed = add(StoreKind::kById, 41, 0, "forty-one");
+  const auto item = at<uint32_t>(24);
+  const auto code_with = [&](uint32_t pointer) {
+    std::memcpy(page_.data() + 24, &pointer, sizeof(pointer));
+    PieceClaim claim;
+    return read_piece(page_.data(), kSomeBlock, StoreKind::kById, 1, &claim).code;
+  };
+  const uint32_t length = item & ~0x1ffffu;
+  EXPECT_EQ(code_with(item), Code::kOk);
+  EXPECT_EQ(code_with(0), Code::kRetry) << "unused";
+  EXPECT_EQ(code_with(item ^ 1u << 15), Code::kRetry) << "in another state";
+  EXPECT_EQ(code_with(24 | 1u << 15 | length), Code::kRetry) << "in the item pointers";
+  EXPECT_EQ(code_with(8184 | 1u << 15 | length), Code::kRetry) << "beyond the page";
+  EXPECT_EQ(code_with(item + 4), Code::kRetry) << "not aligned";
+  EXPECT_EQ(code_with((item & 0x1ffff) | 40u << 17), Code::kRetry) << "without bytes";
+  EXPECT_EQ(code_with((item & 0x1ffff) | 48u << 17), Code::kRetry) << "shorter than it says";
+  EXPECT_EQ(placed.length, 49);
+}
+
 // A header whose free space reaches over pieces must not be appended to: they would be overwritten.
 TEST_F(ValuePage, FreeSpaceMustBeginBelowTheLastPiece) {
   add(StoreKind::kById, 1, 0, random_bytes(1, 100));

@@ -3,9 +3,11 @@
 #ifndef TOASTSTORE_TEST_UNIT_SUPPORT_FAKE_MEMORY_H_
 #define TOASTSTORE_TEST_UNIT_SUPPORT_FAKE_MEMORY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 
 #include "engine/memory.h"
 
@@ -20,14 +22,16 @@ class FakeMemory final : public Memory {
     }
     void* memory = std::malloc(bytes);
     if (memory != nullptr) {
-      live_++;
+      sizes_[memory] = bytes;
+      live_bytes_ += bytes;
+      peak_bytes_ = std::max(peak_bytes_, live_bytes_);
       // A part is enough to catch who reads what nobody wrote.
       std::memset(memory, 0xcd, bytes < 4096 ? bytes : 4096);
     }
     return memory;
   }
   void release(void* memory) override {
-    live_--;
+    live_bytes_ -= sizes_.extract(memory).mapped();
     std::free(memory);
   }
 
@@ -38,13 +42,18 @@ class FakeMemory final : public Memory {
     persistent_ = persistent;
   }
   uint64_t calls() const { return calls_; }
-  int64_t live() const { return live_; }
+  size_t live() const { return sizes_.size(); }
+  // The most bytes that were out at once since forget_peak().
+  uint64_t peak_bytes() const { return peak_bytes_; }
+  void forget_peak() { peak_bytes_ = live_bytes_; }
 
  private:
   uint64_t calls_ = 0;
   uint64_t fail_call_ = 0;
   bool persistent_ = false;
-  int64_t live_ = 0;
+  std::unordered_map<void*, size_t> sizes_;
+  uint64_t live_bytes_ = 0;
+  uint64_t peak_bytes_ = 0;
 };
 
 }  // namespace toaststore::test

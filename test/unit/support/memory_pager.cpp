@@ -108,6 +108,7 @@ Status MemoryPager::read(Block block, Latch latch, PageRef* page) {
     calling_back_ = false;
   }
   TOASTSTORE_TRY(fallible("injected failure of read"));
+  note_work();
   if (block >= frames_.size()) {
     return Status::Error(Code::kRetry, "block is beyond the end of the file", block);
   }
@@ -126,6 +127,7 @@ Status MemoryPager::read(Block block, Latch latch, PageRef* page) {
 
 Status MemoryPager::create(Block block, PageRef* page) {
   TOASTSTORE_TRY(fallible("injected failure of create"));
+  note_work();
   if (block >= frames_.size()) {
     broken("block " + std::to_string(block) + " is created but not reserved");
     return Status::Error(Code::kIo, "not reserved");
@@ -226,6 +228,7 @@ void MemoryPager::check_piece(const PieceWrite& piece) {
 
 Status MemoryPager::write_piece(const PieceWrite& piece, uint16_t* item) {
   TOASTSTORE_TRY(fallible("injected failure of write_piece"));
+  note_work();
   if (piece.block >= frames_.size() || piece.block < kFirstExtentBlock) {
     broken("a piece goes to a block that is not reserved");
     return Status::Error(Code::kIo, "not reserved");
@@ -288,6 +291,7 @@ void MemoryPager::unlock_creation() {
 Status MemoryPager::pause(Step step) {
   pauses_++;
   if (!held_.empty()) broken("the engine offers to be interrupted under a latch");
+  stretch_ = 0;
   return fallible(name_of(step));
 }
 

@@ -15,6 +15,7 @@
 #ifndef TOASTSTORE_TEST_UNIT_SUPPORT_MEMORY_PAGER_H_
 #define TOASTSTORE_TEST_UNIT_SUPPORT_MEMORY_PAGER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -58,6 +59,9 @@ class MemoryPager final : public Pager {
   // Fallible calls and atomic steps since the last arming.
   uint64_t calls() const { return calls_; }
   uint64_t steps() const { return steps_; }
+  // The most pages latched or written between two pauses since forget_stretches().
+  uint64_t longest_stretch() const { return longest_stretch_; }
+  void forget_stretches() { stretch_ = longest_stretch_ = 0; }
   // No failure any more; latches and lanes are free as after a restart.
   void reopen();
 
@@ -111,6 +115,7 @@ class MemoryPager final : public Pager {
   void check_applied(Block block);
   void save(Block block);
   void broken(const std::string& rule);
+  void note_work() { longest_stretch_ = std::max(longest_stretch_, ++stretch_); }
 
   std::vector<std::unique_ptr<Frame>> frames_;  // null: all zero
   std::vector<Held> held_;
@@ -126,6 +131,8 @@ class MemoryPager final : public Pager {
   uint64_t last_step_ = UINT64_MAX;
   bool dead_ = false;
   bool calling_back_ = false;
+  uint64_t stretch_ = 0;
+  uint64_t longest_stretch_ = 0;
 
   uint64_t mark_ = 0;
   Block marked_blocks_ = 0;
