@@ -118,6 +118,7 @@ TEST_F(FileCheckpoint, ThatFailsStopsWritersCleanly) {
   EXPECT_OK(put(15000, &id));
   EXPECT_TRUE(read_all(store_.get()) == values_);
   crash_and_check();
+  store_.reset();
 }
 
 // A reader makes room in the cache: the page it writes is still on its way when a checkpoint comes
@@ -151,6 +152,7 @@ TEST_F(FileCheckpoint, MissesNoPageThatAnotherThreadIsWriting) {
   crash_and_check();
   done.set();
   thread.join();
+  store_.reset();
 }
 
 }  // namespace

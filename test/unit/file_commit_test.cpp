@@ -85,6 +85,7 @@ TEST_F(FileCommit, ThoseThatComeTogetherShareASync) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(syncs, 2) << "one for the first commit, one for all the others";
   for (const uint64_t id : ids) EXPECT_EQ(code_after_crash(id), Code::kOk);
+  store_.reset();
 }
 
 TEST_F(FileCommit, IsSeenWhenItIsDurable) {
@@ -101,6 +102,7 @@ TEST_F(FileCommit, IsSeenWhenItIsDurable) {
   EXPECT_EQ(put("second"), next);
   EXPECT_FALSE(watch);
   EXPECT_EQ(get_code(store_.get(), next), Code::kOk);
+  store_.reset();
 }
 
 TEST_F(FileCommit, AlwaysSurvivesACrashAtOnce) {
@@ -138,6 +140,7 @@ TEST_F(FileCommit, IntervalSurvivesACrashAfterTheInterval) {
   put("waits until the first sync is over");
   EXPECT_EQ(code_after_crash(id), Code::kOk);
   checked.set();
+  store_.reset();
 }
 
 TEST_F(FileCommit, ClosingMakesEverythingDurableInEveryMode) {
