@@ -102,6 +102,8 @@ int stat(const Arguments& arguments);
 int verify(const Arguments& arguments);
 int page(const Arguments& arguments);
 int checkpoint(const Arguments& arguments);
+int import_files(const Arguments& arguments);
+int export_files(const Arguments& arguments);
 
 }  // namespace toaststore::ctl
 

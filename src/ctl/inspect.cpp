@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "ctl/command.h"
-#include "ctl/names.h"
+#include "ctl/find.h"
 #include "ctl/open.h"
 #include "ctl/page_file.h"
 #include "ctl/progress.h"
 #include "ctl/stream.h"
+#include "ctl/words.h"
 #include "engine/geometry.h"
 
 namespace toaststore::ctl {
@@ -100,8 +101,12 @@ void add_meta(const std::string& path, Facts* facts) {
 }
 
 Facts facts_of_store(const std::string& path) {
-  class Totals final : public ValueVisitor {
+  class Totals final : public ValueVisitor, public NameVisitor {
    public:
+    Status name(const void*, size_t, uint64_t, uint64_t) override {
+      names++;
+      return Status::Ok();
+    }
     Status value(uint64_t, uint64_t raw_bytes) override {
       values++;
       bytes += raw_bytes;
@@ -109,25 +114,30 @@ Facts facts_of_store(const std::string& path) {
     }
     uint64_t values = 0;
     uint64_t bytes = 0;
+    uint64_t names = 0;
   } totals;
   OpenStore store(path, OpenStore::For::kReading);
   Statistics statistics;
   expect(store->statistics(&statistics), path);
   expect(store->scan(0, kInfinity, &totals), path);
+  expect(store->scan_prefix("", 0, &totals), path);
   Facts facts;
   facts.add("values", totals.values);
   facts.add("value_bytes", totals.bytes);
+  facts.add("names", totals.names);
   facts.add("next_id", statistics.next_id);
   facts.add("data_bytes", statistics.data_bytes);
+  facts.add("names_bytes", statistics.names_bytes);
   add_meta(path, &facts);
   store.close();
   return facts;
 }
 
-Facts facts_of_value(const std::string& path, uint64_t id) {
+Facts facts_of_value(const std::string& path, const Wanted& wanted) {
   OpenStore store(path, OpenStore::For::kReading);
+  const uint64_t id = wanted.id(store.get());
   ValueInfo info;
-  expect_found(store->info(id, &info), path + ": value " + std::to_string(id));
+  expect_found(store->info(id, &info), wanted.subject());
   Facts facts;
   facts.add("id", id);
   facts.add("layout", name_of(info.layout));
@@ -143,10 +153,9 @@ Facts facts_of_value(const std::string& path, uint64_t id) {
 }  // namespace
 
 int stat(const Arguments& arguments) {
-  const std::vector<std::string>& rest = arguments.rest();
-  const Facts facts = rest.empty()
-                          ? facts_of_store(arguments.store())
-                          : facts_of_value(arguments.store(), parse_number(rest[0], "an id"));
+  const bool of_value = arguments.has("name") || !arguments.rest().empty();
+  const Facts facts = of_value ? facts_of_value(arguments.store(), Wanted(arguments))
+                               : facts_of_store(arguments.store());
   if (arguments.has("json")) {
     facts.print_json();
   } else {
@@ -181,7 +190,8 @@ int verify(const Arguments& arguments) {
   Status status;
   {
     // Most pages are read once.
-    const Progress progress("verifying", statistics.data_bytes, [&] {
+    const uint64_t total = statistics.data_bytes + statistics.names_bytes;
+    const Progress progress("verifying", total, [&] {
       Statistics now{};
       return store->statistics(&now).ok() ? now.cache_misses * kPageBytes : 0;
     });

@@ -14,10 +14,10 @@ namespace {
 constexpr char kVersion[] = "1.0";
 
 constexpr char kAbout[] =
-    "STORE is a directory of its own, which the first put makes. To read, it may also be the\n"
-    "file of a server's store, while the server is stopped: base/DATABASE/FILENODE. Then get,\n"
-    "ls and stat cannot know which transactions rolled back: they show every value that is\n"
-    "not marked as deleted.\n"
+    "STORE is a directory of its own, which the first put or import makes. To read, it may also\n"
+    "be the file of a server's store, while the server is stopped: base/DATABASE/FILENODE. Then\n"
+    "get, ls, stat and export cannot know which transactions rolled back: they show every value\n"
+    "that is not marked as deleted.\n"
     "\n"
     "Exit status: 0 done; 1 no such value or page, or faults found; 2 wrong usage; 3 failed.\n";
 
@@ -69,6 +69,8 @@ int run(int count, char** words) {
 
 const std::vector<Command>& commands() {
   static const Option id{"id", 0, "N", "under this id, for one file"};
+  static const Option under{"name", 0, "NAME", "under this name, for one file; its old value goes"};
+  static const Option name{"name", 0, "NAME", "the value of this name, instead of an ID"};
   static const Option compression{"compression", 0, "KIND",
                                   "none, lz4 (the default), zstd or zstd:1 to zstd:19"};
   static const Option output{"output", 'o', "FILE", "into this file, not the standard output"};
@@ -76,21 +78,47 @@ const std::vector<Command>& commands() {
   static const Option length{"length", 0, "N", "at most so many bytes"};
   static const Option from{"from", 0, "N", "from this id"};
   static const Option to{"to", 0, "N", "up to the id before this one"};
+  static const Option names{"names", 0, nullptr, "those with a name, in the order of names"};
+  static const Option prefix{"prefix", 0, "PREFIX", "those with a name that starts so"};
+  static const Option null{"null", '0', nullptr,
+                           "end lines by a zero byte: names may hold anything"};
   static const Option json{"json", 0, nullptr, "as a JSON object"};
+  static const Option of_names{"names", 0, nullptr, "of the file of names"};
+  static const Option ids{"ids", 0, nullptr, "all values, as files named by their ids"};
   static const std::vector<Command> all = {
       {"put",
        "FILE...",
        1,
        kAnyNumber,
        "puts each file (- is the standard input) as a value; prints the ids; all or none",
-       {id, compression},
+       {id, under, compression},
        put},
-      {"get", "ID", 1, 1, "writes a value to the standard output", {output, offset, length}, get},
-      {"ls", "", 0, 0, "lists values: id and bytes", {from, to}, list},
-      {"rm", "ID...", 1, kAnyNumber, "removes values, all or none", {}, remove},
-      {"stat", "[ID]", 0, 1, "tells about the store, or about one value", {json}, stat},
+      {"get",
+       "[ID]",
+       0,
+       1,
+       "writes a value to the standard output",
+       {name, output, offset, length},
+       get},
+      {"ls", "", 0, 0, "lists values: id, bytes, name", {from, to, names, prefix, null}, list},
+      {"rm", "[ID]...", 0, kAnyNumber, "removes values, all or none", {name}, remove},
+      {"stat", "[ID]", 0, 1, "tells about the store, or about one value", {name, json}, stat},
       {"verify", "", 0, 0, "checks every page and value; prints what is wrong", {}, verify},
-      {"page", "BLOCK|all", 1, 1, "shows pages as they are on disk", {}, page},
+      {"page", "BLOCK|all", 1, 1, "shows pages as they are on disk", {of_names}, page},
+      {"import",
+       "DIR",
+       1,
+       1,
+       "sets a value for each file below DIR, named by its path from there",
+       {compression},
+       import_files},
+      {"export",
+       "DIR",
+       1,
+       1,
+       "writes each value that has a name into a file of that name below DIR",
+       {ids},
+       export_files},
       {"checkpoint",
        "",
        0,

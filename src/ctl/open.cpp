@@ -29,7 +29,7 @@ OpenStore::OpenStore(const std::string& path, For purpose, const Options& option
   } else if (purpose == For::kReading) {
     open_to_read();
   } else {
-    open_to_write(purpose == For::kCreating, options);
+    open_to_write(purpose, options);
   }
 }
 
@@ -55,11 +55,12 @@ void OpenStore::open_to_read() {
   std::fprintf(stderr, "toaststorectl: %s: was not closed properly, recovering it\n",
                path_.c_str());
   unlock();
-  open_to_write(false, {});
+  open_to_write(For::kWriting, {});
 }
 
 // A store is made in a directory that is new or empty: a mistyped name is not filled with files.
-void OpenStore::open_to_write(bool create, const Options& values) {
+void OpenStore::open_to_write(For purpose, const Options& values) {
+  const bool create = purpose == For::kCreating || purpose == For::kFilling;
   std::error_code error;
   if (create && fs::is_directory(path_, error) && !fs::exists(fs::path(path_) / "lock", error) &&
       !fs::is_empty(path_, error)) {
@@ -68,6 +69,7 @@ void OpenStore::open_to_write(bool create, const Options& values) {
   StoreOptions options;
   options.create = create;
   options.values = values;
+  if (purpose == For::kFilling) options.sync = Sync::kNever;
   Store* store = nullptr;
   const Status status = Store::open(path_.c_str(), options, &store);
   if (status.is(Code::kNotFound)) throw Failure(kFailed, path_ + ": there is no store");

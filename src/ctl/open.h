@@ -16,6 +16,7 @@ class OpenStore {
     kReading,   // a directory or a server's file; nothing is written unless recovery is needed
     kWriting,   // a directory
     kCreating,  // the same, which is made if there is none
+    kFilling,   // the same, where nothing needs to be durable before close()
   };
 
   OpenStore(const std::string& path, For purpose, const Options& options = {});
@@ -33,7 +34,7 @@ class OpenStore {
  private:
   void open_relation();
   void open_to_read();
-  void open_to_write(bool create, const Options& options);
+  void open_to_write(For purpose, const Options& options);
   void lock_out_writers();
   void unlock();
 

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <string>
 
-#include "ctl/names.h"
+#include "ctl/words.h"
 #include "engine/geometry.h"
 #include "engine/value_page.h"
 
@@ -28,7 +28,6 @@ class Dump {
     std::printf("  fault: %s\n", reason);
     sound_ = false;
   }
-  void header() const;
   void meta();
   void lane(int number, const Lane& lane) const;
   void tree(bool leaf);
@@ -65,15 +64,6 @@ const char* name_of(PageKind kind) {
       return "retired page";
   }
   return nullptr;
-}
-
-void Dump::header() const {
-  const auto header = load<PageHeader>(page_, 0);
-  const uint64_t high = origin_.of_server ? header.lsn & 0xffffffff : header.lsn >> 32;
-  const uint64_t low = origin_.of_server ? header.lsn >> 32 : header.lsn & 0xffffffff;
-  std::printf("  header: lsn %" PRIX64 "/%" PRIX64
-              ", checksum %04x, lower %u, upper %u, special %u\n",
-              high, low, header.checksum, header.lower, header.upper, header.special);
 }
 
 void Dump::meta() {
@@ -240,14 +230,14 @@ bool Dump::run() {
   // A value page has no tail: where one would be are bytes of a value.
   if (header.special == kPageBytes && header.size_version == kSizeVersion) {
     std::puts(block_ == 0 ? "empty page that starts every store" : "value page");
-    this->header();
+    dump_header(page_, origin_.of_server);
     values();
     return sound_;
   }
   const auto kind = static_cast<PageKind>(claimed_kind(page_));
   const char* name = name_of(kind);
   std::puts(name != nullptr ? name : "unknown page");
-  this->header();
+  dump_header(page_, origin_.of_server);
   const Status status = check_page(page_, block_, kind);
   if (!status.ok()) fault(status.reason);
   switch (kind) {
@@ -272,6 +262,15 @@ bool Dump::run() {
 }
 
 }  // namespace
+
+void dump_header(const std::byte* page, bool of_server) {
+  const auto header = load<PageHeader>(page, 0);
+  const uint64_t high = of_server ? header.lsn & 0xffffffff : header.lsn >> 32;
+  const uint64_t low = of_server ? header.lsn >> 32 : header.lsn & 0xffffffff;
+  std::printf("  header: lsn %" PRIX64 "/%" PRIX64
+              ", checksum %04x, lower %u, upper %u, special %u\n",
+              high, low, header.checksum, header.lower, header.upper, header.special);
+}
 
 bool dump_page(const std::byte* page, Block block, const PageOrigin& origin) {
   return Dump(page, block, origin).run();

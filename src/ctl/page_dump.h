@@ -16,6 +16,11 @@ struct PageOrigin {
 // Prints a page to the standard output.  Nothing in it is trusted: what it can't be is a line that
 // starts with "fault:".  False: there were faults.
 bool dump_page(const std::byte* page, Block block, const PageOrigin& origin);
+// The same for a page of the file of names.
+bool dump_name_page(const std::byte* page, Block block);
+
+// The line that all pages have.
+void dump_header(const std::byte* page, bool of_server);
 
 }  // namespace toaststore::ctl
 

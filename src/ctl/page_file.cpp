@@ -8,11 +8,14 @@
 
 namespace toaststore::ctl {
 
-PageFile::PageFile(const std::string& store)
+PageFile::PageFile(const std::string& store, Part part)
     : path_(store), file_(std::make_unique<DataFile>(posix_files())) {
   std::error_code error;
   of_server_ = !std::filesystem::is_directory(store, error);
-  if (!of_server_) path_ += "/data";
+  if (!of_server_) path_ += part == Part::kData ? "/data" : "/names";
+  if (part != Part::kData && std::filesystem::is_regular_file(store, error)) {
+    throw Failure(kFailed, path_ + ": a server's store has no names");
+  }
   expect(file_->open(path_.c_str(), Files::Mode::kRead), path_);
 }
 

@@ -14,8 +14,10 @@ namespace toaststore::ctl {
 
 class PageFile {
  public:
-  // `store` is a directory of a store, or a server's file.
-  explicit PageFile(const std::string& store);
+  enum class Part : uint8_t { kData, kNames };
+
+  // `store` is a directory of a store, or a server's file, which has no part but its data.
+  explicit PageFile(const std::string& store, Part part = Part::kData);
 
   bool of_server() const { return of_server_; }
   Block blocks() const { return file_->blocks(); }

@@ -10,6 +10,9 @@
 
 namespace toaststore::ctl {
 
+// A value passes through memory in parts of this size.
+inline constexpr size_t kSliceBytes = size_t{1} << 20;
+
 // All of a file, or of the standard input ("-").
 std::vector<std::byte> read_all(const std::string& path);
 

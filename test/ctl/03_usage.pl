@@ -13,7 +13,7 @@ use Test::More;
 
 my $help = ctl_ok('--help');
 my @commands = $help =~ /^  ([a-z]+) STORE/mg;
-is_deeply([ sort @commands ], [ sort qw(put get ls rm stat verify page checkpoint) ], 'the help shows every command');
+is_deeply([ sort @commands ], [ sort qw(put get ls rm stat verify page import export checkpoint) ], 'the help shows every command');
 my @options = sort { $a cmp $b } $help =~ /--([a-z]+)/g;
 for my $command (@commands)
 {
@@ -30,12 +30,16 @@ my $manual = read_file($path);
 my ($described) = $manual =~ /^(\.Sh DESCRIPTION.*?)^\.Sh FILES/ms;
 my ($synopsis) = $manual =~ /^(\.Sh SYNOPSIS.*?)^\.Sh DESCRIPTION/ms;
 is_deeply([ $described =~ /^\.It Cm ([a-z]+) Ar STORE/mg ], \@commands, 'the manual describes every command, in the same order');
-is_deeply([ $synopsis =~ /^\.Cm ([a-z]+)$/mg ], \@commands, '.. and shows how to call it');
+my %seen;
+is_deeply([ grep { !$seen{$_}++ } $synopsis =~ /^\.Cm ([a-z]+)$/mg ], \@commands, '.. and shows how to call it');
 my %known = map { $_ => 1 } @options;
+my @letters = $help =~ /-([a-z0-9]), --/g;
+like($described, qr/Fl $_ /, "the manual describes -$_") for @letters;
+like($synopsis, qr/Fl $_\b/, ".. and shows it") for @letters;
 my %manual = map { $_ => 1 } $described =~ /Fl -([a-z]+)/g;
 is_deeply(\%manual, \%known, 'the manual describes every option of the help, and no other');
 my %shown = map { $_ => 1 } $synopsis =~ /Fl -([a-z]+)/g;
-$shown{output} = 1 if $synopsis =~ /Fl o /;
+delete @known{qw(output null)};  # shown by their letters
 is_deeply(\%shown, \%known, '.. and shows them all');
 
 SKIP:
@@ -58,7 +62,13 @@ for my $case (
 	[ ['frobnicate'], qr/no command 'frobnicate'/ ],
 	[ ['-x'], qr/no command '-x'/ ],
 	(map { [ [$_], qr/$_: no store is named; see toaststorectl $_ --help/ ] } @commands),
-	(map { [ [ $_, $store ], qr/$_: missing / ] } qw(put get rm page)),
+	(map { [ [ $_, $store ], qr/$_: missing / ] } qw(put page import export)),
+	(map { [ [ $_, $store ], qr/give either an ID or --name/ ] } qw(get rm)),
+	(map { [ [ $_, $store, 1, '--name', 'x' ], qr/give either an ID or --name/ ] } qw(get rm stat)),
+	[ [ 'put', $store, '--name', 'x', $file, $file ], qr/--id and --name are for one file/ ],
+	[ [ 'put', $store, '--name', 'x', '--id', 3, $file ], qr/gets its id from the store/ ],
+	[ [ 'ls', $store, '--names', '--from', 3 ], qr/--from and --to are ids/ ],
+	[ [ 'import', $store, $file, $file ], qr/import: there is no place for/ ],
 	[ [ 'get', $store, 1, 2 ], qr/get: there is no place for '2'/ ],
 	[ [ 'ls', $store, 1 ], qr/ls: there is no place for '1'/ ],
 	[ [ 'verify', $store, 'x' ], qr/verify: there is no place for 'x'/ ],
@@ -77,7 +87,7 @@ for my $case (
 	[ [ 'page', $store, 'first' ], qr/a block must be a number/ ],
 	[ [ 'stat', $store, 'x' ], qr/an id must be a number/ ],
 	[ [ 'put', $store, $file, '--id', 'x' ], qr/--id must be a number/ ],
-	[ [ 'put', $store, '--id', 5, $file, $file ], qr/--id is for one file/ ],
+	[ [ 'put', $store, '--id', 5, $file, $file ], qr/--id and --name are for one file/ ],
 	(map { [ [ 'put', '--compression', $_, $store, $file ], qr/no compression '$_'|the level of zstd must be/ ] }
 		  qw(gzip LZ4 lz4:1 zstd:0 zstd:20 zstd: zstd:x)))
 {
@@ -104,11 +114,15 @@ for my $case (
 	[ 1, [ 'page', $store, 1_000_000 ], qr/there is no block 1000000, but \d+ blocks/ ],
 	[ 1, [ 'page', $store, 4_294_967_297 ], qr/there is no block 4294967297/ ],
 	(map { [ 3, [ $_, $missing ], qr/$missing: there is no store/ ] } qw(ls stat verify checkpoint)),
+	[ 3, [ 'export', $missing, "$missing.too" ], qr/$missing: there is no store/ ],
+	[ 3, [ 'import', $missing, "$missing.too" ], qr/$missing.too: No such file or directory/ ],
 	(map { [ 3, [ $_, $missing, 1 ], qr/$missing: there is no store/ ] } qw(get rm stat)),
 	[ 3, [ 'page', $missing, 1 ], qr/$missing: file does not exist/ ],
 	(map { [ 3, [ $_, $directory ], qr/$directory: there is no store/ ] } qw(ls stat verify)),
 	(map { [ 3, [ $_, $file ], qr/$file: file is not a store/ ] } qw(ls stat verify)),
 	[ 3, [ 'put', $directory, $file ], qr/$directory: is a directory of something else/ ],
+	[ 3, [ 'import', $directory, $directory ], qr/$directory: is a directory of something else/ ],
+	[ 3, [ 'export', $store, $directory ], qr/$directory: is not empty/ ],
 	[ 3, [ 'put', $store, $missing ], qr/$missing: No such file or directory/ ],
 	[ 3, [ 'put', $store, $directory ], qr/$directory: Is a directory/ ],
 	[ 3, [ 'put', $missing, "$missing.too" ], qr/No such file or directory/ ],

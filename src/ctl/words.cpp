@@ -1,11 +1,27 @@
-// Codecs, layouts and kinds in words.
+// Spelling, both ways.
 
-#include "ctl/names.h"
+#include "ctl/words.h"
+
+#include <cstdio>
 
 #include "ctl/command.h"
 #include "engine/codec.h"
 
 namespace toaststore::ctl {
+
+std::string in_quotes(std::string_view name) {
+  std::string text = "\"";
+  for (const char byte : name) {
+    if (byte < ' ' || byte > '~' || byte == '"' || byte == '\\') {
+      char escaped[5];
+      std::snprintf(escaped, sizeof(escaped), "\\x%02x", static_cast<unsigned char>(byte));
+      text += escaped;
+    } else {
+      text += byte;
+    }
+  }
+  return text + "\"";
+}
 
 Compression parse_compression(const std::string& text) {
   if (text == "none") return {Codec::kNone, 0};
