@@ -135,7 +135,8 @@ class Store {
   static Status open(const char* directory, const StoreOptions& options, Store** store);
   // Opens the main fork of a store of a server that is not running, or a copy of it, to be read:
   // `file`, `file.1`, ..  There is no commit log at hand, so every transaction is taken to have
-  // committed: values of those that rolled back are there, and values they deleted are not.
+  // committed: values of those that rolled back are there, and values they deleted are not.  There
+  // are no names.
   // kNotFound, kInvalid (no store), kCorruption, kNewerFormat.
   static Status open_relation(const char* file, const StoreOptions& options, Store** store);
   // Closes; what was acknowledged is durable then, whatever the mode.  close() says if it is not:

@@ -120,6 +120,12 @@ class Changes {
   Status failure_;
 };
 
+// A server's relation has no file of names beside it.
+Status find_named(StoreState* state, Operation* operation, std::string_view key, Entry* entry) {
+  if (state->relation()) return Status::Error(Code::kNotFound, "no such name");
+  return operation->names().find(key, entry);
+}
+
 }  // namespace
 
 Buffer::~Buffer() { std::free(data_); }
@@ -243,7 +249,7 @@ Status Store::get_named_slice(const void* key, size_t key_length, uint64_t offse
   TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key_of(key, key_length), &entry));
   return fetch(&operation, &entry, offset, length, slice);
 }
 
@@ -251,7 +257,7 @@ Status Store::find_name(const void* key, size_t key_length, uint64_t* id) {
   TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key_of(key, key_length), &entry));
   *id = entry.id;
   return Status::Ok();
 }
@@ -264,6 +270,7 @@ Status Store::erase_named(const void* key, size_t key_length) {
 
 Status Store::scan_names(const void* from, size_t from_length, const void* to, size_t to_length,
                          NameVisitor* visitor) {
+  if (state_->relation()) return Status::Ok();
   Operation operation(state_);
   return operation.names().scan(key_of(from, from_length), key_of(to, to_length), visitor);
 }

@@ -197,6 +197,29 @@ TEST_F(FileStoreTest, ARelationIsReadAsIfEveryTransactionHadCommitted) {
   expect_sound();
 }
 
+TEST_F(FileStoreTest, ARelationHasNoNames) {
+  open();
+  ASSERT_OK(store_->set("name", 4, "value", 5));
+  EXPECT_OK(store_->close());
+  ASSERT_OK(try_open_relation(path() + "/data"));
+  EXPECT_EQ(get(1), "value");
+  Buffer buffer;
+  uint64_t id;
+  EXPECT_EQ(store_->get_named("name", 4, &buffer).code, Code::kNotFound);
+  EXPECT_EQ(store_->find_name("name", 4, &id).code, Code::kNotFound);
+  EXPECT_EQ(store_->set("name", 4, "x", 1).code, Code::kInvalid);
+  EXPECT_EQ(store_->erase_named("name", 4).code, Code::kInvalid);
+  class NoNames final : public NameVisitor {
+   public:
+    Status name(const void*, size_t, uint64_t, uint64_t) override {
+      ADD_FAILURE() << "there is a name";
+      return Status::Ok();
+    }
+  } no_names;
+  EXPECT_OK(store_->scan_prefix("", 0, &no_names));
+  expect_sound();
+}
+
 // Inside a server ids of transactions go round, so that any of them may be in an entry.
 TEST(RelationTransactions, EveryIdOfATransactionCounts) {
   XidTable table;
