@@ -56,9 +56,8 @@ TEST_P(FileMemory, ThatRunsOutAtEveryCallLosesNothing) {
   EXPECT_GT(number, 100u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Allocations, FileMemory, ::testing::Bool(), [](const auto& info) {
-  return info.param ? "FromThenOn" : "Once";
-});
+INSTANTIATE_TEST_SUITE_P(Allocations, FileMemory, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "FromThenOn" : "Once"; });
 
 }  // namespace
 }  // namespace toaststore::test
