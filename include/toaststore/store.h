@@ -214,7 +214,7 @@ class WriteBatch {
   Status set(const void* key, size_t key_length, const void* bytes, size_t length,
              bool* replaced = nullptr);
   Status erase_named(const void* key, size_t key_length);
-  // After an error of any call the batch can only be dropped.
+  // After an error other than kNotFound, kExists or kInvalid the batch can only be dropped.
   Status commit();
 
  private:

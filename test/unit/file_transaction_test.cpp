@@ -246,18 +246,20 @@ TEST_F(FileTransaction, ThatErasedAndWasDroppedHasErasedNothing) {
 }
 
 // What was done before the error may be half of something.
-TEST_F(FileTransaction, ThatFailedCanOnlyBeDropped) {
+// What cannot be is refused, and nothing of it is done: the rest of the batch stands.
+TEST_F(FileTransaction, ThatWasRefusedACallGoesOn) {
   put("makes the store");
   auto first = batch();
   uint64_t id;
   ASSERT_OK(first->put("value", 5, &id));
   EXPECT_EQ(first->erase(777).code, Code::kNotFound);
   uint64_t other = 0;
-  EXPECT_EQ(first->put("other", 5, &other).code, Code::kNotFound);
-  EXPECT_EQ(first->commit().code, Code::kNotFound);
-  first.reset();
-  EXPECT_FALSE(has(id));
-  EXPECT_EQ(read_all(store_.get()).size(), 1u);
+  EXPECT_EQ(first->put_at(id, "other", 5).code, Code::kExists);
+  ASSERT_OK(first->put("other", 5, &other));
+  ASSERT_OK(first->commit());
+  EXPECT_TRUE(has(id));
+  EXPECT_TRUE(has(other));
+  EXPECT_EQ(read_all(store_.get()).size(), 3u);
 }
 
 TEST_F(FileTransaction, ThatCommittedMayBeginAgain) {
