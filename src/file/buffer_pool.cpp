@@ -8,6 +8,10 @@
 #include <new>
 #include <thread>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace toaststore {
 
 namespace {
@@ -29,6 +33,20 @@ void unlatch_frame(BufferPool::Frame* frame, Latch latch) {
   } else {
     frame->latch.unlock();
   }
+}
+
+// Latches have an order by what their pages are.  ThreadSanitizer knows them by their addresses: a
+// frame without a block is no latch of that order any more.
+void forget_order([[maybe_unused]] BufferPool::Frame* frame) {
+#ifdef __SANITIZE_THREAD__
+  __tsan_mutex_destroy(&frame->latch, 0);
+#endif
+}
+
+// A frame that is empty, or whose page is free, has no place in the order: whoever looks at it
+// looks away again, and waits for nothing meanwhile.
+void latch_out_of_order(BufferPool::Frame* frame) {
+  while (!frame->latch.try_lock()) std::this_thread::yield();
 }
 
 }  // namespace
@@ -62,6 +80,7 @@ void BufferPool::unlink(uint32_t bucket, Frame* frame) {
   *link = frame->next;
   frame->block = kNoFrameBlock;
   frame->next = kNoFrame;
+  forget_order(frame);
 }
 
 // A pinned frame of the block.  *mine: it is new, latched exclusively, and to be loaded.
@@ -80,7 +99,7 @@ Status BufferPool::pin(Block block, Frame** frame, bool* mine) {
   }
   Frame* victim;
   TOASTSTORE_TRY(take_victim(&victim));
-  victim->latch.lock();  // nobody keeps it: it has no block
+  latch_out_of_order(victim);
   const std::lock_guard<std::mutex> lock(partition.mutex);
   *frame = find(bucket, block);
   if (*frame != nullptr) {
@@ -208,7 +227,7 @@ Status BufferPool::get(Block block, Latch latch, Frame** frame) {
 Status BufferPool::get_fresh(Block block, Frame** frame) {
   bool mine;
   TOASTSTORE_TRY(pin(block, frame, &mine));
-  if (!mine) (*frame)->latch.lock();
+  if (!mine) latch_out_of_order(*frame);
   return Status::Ok();
 }
 
@@ -217,11 +236,22 @@ void BufferPool::put(Frame* frame, Latch latch) {
   frame->pins.fetch_sub(1, std::memory_order_release);
 }
 
+// Pins a frame whatever its block is.  False where it has none.
+bool BufferPool::pin_frame(Frame* frame) {
+  for (;;) {
+    const Block block = frame->block;
+    if (block == kNoFrameBlock) return false;
+    const std::lock_guard<std::mutex> lock(partition_of(bucket_of(block)).mutex);
+    if (frame->block != block) continue;
+    frame->pins.fetch_add(1, std::memory_order_acquire);
+    return true;
+  }
+}
+
 Status BufferPool::write_all() {
   for (uint32_t i = 0; i < count_; i++) {
     Frame* frame = &frame_[i];
-    if (!frame->dirty.load(std::memory_order_acquire)) continue;
-    frame->pins.fetch_add(1, std::memory_order_acquire);
+    if (!frame->dirty.load(std::memory_order_acquire) || !pin_frame(frame)) continue;
     frame->latch.lock_shared();
     const Status status = write_page(frame);
     put(frame, Latch::kShare);

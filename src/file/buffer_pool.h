@@ -28,8 +28,8 @@ class BufferPool {
   struct Frame {
     std::shared_mutex latch;
     std::byte* page = nullptr;
-    Block block = kNoFrameBlock;  // under the partition's mutex
-    uint32_t next = kNoFrame;     // in the partition's list
+    std::atomic<Block> block{kNoFrameBlock};  // changed under the partition's mutex
+    uint32_t next = kNoFrame;                 // in the partition's list
     std::atomic<uint32_t> pins{0};
     std::atomic<uint8_t> usage{0};
     std::atomic<bool> loaded{false};
@@ -81,6 +81,7 @@ class BufferPool {
   Status pin(Block block, Frame** frame, bool* mine);
   Status take_victim(Frame** frame);
   bool give_up(Frame* frame);
+  bool pin_frame(Frame* frame);
   Status write_page(Frame* frame);
   void drop(Frame* frame);
 
