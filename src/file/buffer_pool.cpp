@@ -8,6 +8,10 @@
 #include <new>
 #include <thread>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace toaststore {
 
 namespace {
@@ -31,6 +35,20 @@ void unlatch_frame(BufferPool::Frame* frame, Latch latch) {
   }
 }
 
+// Latches have an order by what their pages are.  ThreadSanitizer knows them by their addresses: a
+// frame without a block is no latch of that order any more.
+void forget_order([[maybe_unused]] BufferPool::Frame* frame) {
+#ifdef __SANITIZE_THREAD__
+  __tsan_mutex_destroy(&frame->latch, 0);
+#endif
+}
+
+// A frame that is empty, or whose page is free, has no place in the order: whoever looks at it
+// looks away again, and waits for nothing meanwhile.
+void latch_out_of_order(BufferPool::Frame* frame) {
+  while (!frame->latch.try_lock()) std::this_thread::yield();
+}
+
 }  // namespace
 
 BufferPool::~BufferPool() { std::free(pages_); }
@@ -51,7 +69,7 @@ Status BufferPool::make(size_t bytes) {
 
 BufferPool::Frame* BufferPool::find(uint32_t bucket, PageId id) {
   for (uint32_t i = heads_[bucket]; i != kNoFrame; i = frame_[i].next) {
-    if (frame_[i].id == id) return &frame_[i];
+    if (frame_[i].id.load(std::memory_order_relaxed) == id) return &frame_[i];
   }
   return nullptr;
 }
@@ -62,6 +80,7 @@ void BufferPool::unlink(uint32_t bucket, Frame* frame) {
   *link = frame->next;
   frame->id = kNoPage;
   frame->next = kNoFrame;
+  forget_order(frame);
 }
 
 // A pinned frame of the page.  *mine: it is new, latched exclusively, and to be loaded.
@@ -80,7 +99,7 @@ Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
   }
   Frame* victim;
   TOASTSTORE_TRY(take_victim(&victim));
-  victim->latch.lock();  // nobody keeps it: it has no block
+  latch_out_of_order(victim);
   const std::lock_guard<std::mutex> lock(partition.mutex);
   *frame = find(bucket, id);
   if (*frame != nullptr) {
@@ -163,7 +182,8 @@ Status BufferPool::write_page(Frame* frame) {
   if (log_ != nullptr) {
     TOASTSTORE_TRY(log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn))));
   }
-  TOASTSTORE_TRY(file_of(frame->id).write(frame->id.block, frame->page));
+  const PageId id = frame->id;
+  TOASTSTORE_TRY(file_of(id).write(id.block, frame->page));
   frame->dirty.store(false, std::memory_order_release);
   return Status::Ok();
 }
@@ -208,7 +228,7 @@ Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
 Status BufferPool::get_fresh(PageId id, Frame** frame) {
   bool mine;
   TOASTSTORE_TRY(pin(id, frame, &mine));
-  if (!mine) (*frame)->latch.lock();
+  if (!mine) latch_out_of_order(*frame);
   return Status::Ok();
 }
 
@@ -217,11 +237,22 @@ void BufferPool::put(Frame* frame, Latch latch) {
   frame->pins.fetch_sub(1, std::memory_order_release);
 }
 
+// Pins a frame whatever its page is.  False where it has none.
+bool BufferPool::pin_frame(Frame* frame) {
+  for (;;) {
+    const PageId id = frame->id;
+    if (id == kNoPage) return false;
+    const std::lock_guard<std::mutex> lock(partition_of(bucket_of(id)).mutex);
+    if (frame->id != id) continue;
+    frame->pins.fetch_add(1, std::memory_order_acquire);
+    return true;
+  }
+}
+
 Status BufferPool::write_all() {
   for (uint32_t i = 0; i < count_; i++) {
     Frame* frame = &frame_[i];
-    if (!frame->dirty.load(std::memory_order_acquire)) continue;
-    frame->pins.fetch_add(1, std::memory_order_acquire);
+    if (!frame->dirty.load(std::memory_order_acquire) || !pin_frame(frame)) continue;
     frame->latch.lock_shared();
     const Status status = write_page(frame);
     put(frame, Latch::kShare);

@@ -24,11 +24,13 @@ namespace toaststore {
 
 class BufferPool {
  public:
+  static constexpr PageId kNoPage = {StoreFile::kData, UINT32_MAX};
+
   struct Frame {
     std::shared_mutex latch;
     std::byte* page = nullptr;
-    PageId id = kNoPage;       // under the partition's mutex
-    uint32_t next = kNoFrame;  // in the partition's list
+    std::atomic<PageId> id{kNoPage};  // changed under the partition's mutex
+    uint32_t next = kNoFrame;         // in the partition's list
     std::atomic<uint32_t> pins{0};
     std::atomic<uint8_t> usage{0};
     std::atomic<bool> loaded{false};
@@ -64,7 +66,6 @@ class BufferPool {
 
  private:
   static constexpr uint32_t kNoFrame = UINT32_MAX;
-  static constexpr PageId kNoPage = {StoreFile::kData, UINT32_MAX};
   static constexpr uint32_t kPartitions = 64;
   static constexpr uint8_t kMaxUsage = 3;
   static constexpr size_t kFrameBytes = kPageBytes + sizeof(Frame);
@@ -83,6 +84,7 @@ class BufferPool {
   Status pin(PageId id, Frame** frame, bool* mine);
   Status take_victim(Frame** frame);
   bool give_up(Frame* frame);
+  bool pin_frame(Frame* frame);
   Status write_page(Frame* frame);
   void drop(Frame* frame);
 

@@ -26,7 +26,7 @@ PageRef page_of(Frame* frame, Block block, Latch latch, bool fresh) {
 }
 
 uint8_t file_flag(const Frame* frame) {
-  return frame->id.file == StoreFile::kNames ? kNamesFile : 0;
+  return frame->id.load().file == StoreFile::kNames ? kNamesFile : 0;
 }
 
 Lsn lsn_of(const std::byte* page) { return load<Lsn>(page, offsetof(PageHeader, lsn)); }
