@@ -29,6 +29,14 @@ Status fetch(Operation* operation, Entry* entry, uint64_t offset, size_t length,
   return operation->values().fetch(entry, start, part, slice->mutable_data());
 }
 
+// The entry of a name's value.  A relation's file has no names.
+Status find_named(StoreState* state, Operation* operation, const void* key, size_t key_length,
+                  Entry* entry) {
+  TOASTSTORE_TRY(check_key(key, key_length));
+  if (state->relation()) return Status::Error(Code::kNotFound, "a server's store has no names");
+  return operation->names().find(key_of(key, key_length), entry);
+}
+
 // One transaction of the store: begun by its first change, aborted unless committed.
 class Changes {
  public:
@@ -240,18 +248,16 @@ Status Store::get_named(const void* key, size_t key_length, Buffer* value) {
 
 Status Store::get_named_slice(const void* key, size_t key_length, uint64_t offset, size_t length,
                               Buffer* slice) {
-  TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
   return fetch(&operation, &entry, offset, length, slice);
 }
 
 Status Store::find_name(const void* key, size_t key_length, uint64_t* id) {
-  TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(operation.names().find(key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
   *id = entry.id;
   return Status::Ok();
 }
@@ -264,6 +270,7 @@ Status Store::erase_named(const void* key, size_t key_length) {
 
 Status Store::scan_names(const void* from, size_t from_length, const void* to, size_t to_length,
                          NameVisitor* visitor) {
+  if (state_->relation()) return Status::Ok();
   Operation operation(state_);
   return operation.names().scan(key_of(from, from_length), key_of(to, to_length), visitor);
 }
