@@ -244,39 +244,6 @@ SELECT toaststore.get('media', 1);
 SELECT id FROM media;
 RESET ROLE;
 SELECT convert_from(toaststore.get('media', 1), 'UTF8') AS owner_reads;
-DROP POLICY small_ids ON media;
-ALTER TABLE media DISABLE ROW LEVEL SECURITY;
--- Each privilege is for its own functions.
-CREATE FUNCTION outcome_of(command text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE command;
-    RETURN 'allowed';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE;
-END
-$$;
-CREATE FUNCTION outcomes_with(privilege text) RETURNS TABLE (command text, outcome text)
-LANGUAGE plpgsql AS $$
-BEGIN
-    REVOKE ALL ON media FROM regress_put_get_reader;
-    EXECUTE format('GRANT %s ON media TO regress_put_get_reader', privilege);
-    SET LOCAL ROLE regress_put_get_reader;
-    FOREACH command IN ARRAY ARRAY['get(%L, 1)', 'get_slice(%L, 1, 0, 1)', 'length(%L, 1)', 'info(%L, 1)',
-        'put(%L, ''x'')', 'put_many(%L, ARRAY[''x'']::bytea[])', 'delete(%L, -1)',
-        'verify(%L)', 'alter_store(%L, ''lz4'')']
-    LOOP
-        outcome := outcome_of(format('SELECT toaststore.' || command, 'media'));
-        command := split_part(command, '(', 1);
-        RETURN NEXT;
-    END LOOP;
-    RESET ROLE;
-END
-$$;
-SELECT command, string_agg(privilege, ', ' ORDER BY privilege) FILTER (WHERE outcome = 'allowed') AS needs,
-       string_agg(DISTINCT outcome, ', ') FILTER (WHERE outcome <> 'allowed') AS otherwise
-  FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) privilege,
-       LATERAL outcomes_with(privilege)
- GROUP BY command ORDER BY command;
 DROP OWNED BY regress_put_get_reader;
 DROP ROLE regress_put_get_reader;
 

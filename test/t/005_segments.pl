@@ -61,6 +61,8 @@ $primary->safe_psql('postgres', q[
 	$$]);
 $primary->wait_for_catchup($standby);
 cmp_ok(size_on($primary), '>', $segment, 'the primary has reserved space in the second segment');
+my ($status, $faults) = $primary->psql('postgres', q[SELECT * FROM toaststore.verify('media')]);
+is("$status|$faults", '0|', 'and filled the first');
 cmp_ok(size_on($standby), '<=', $segment, 'of which the standby does not know');
 my $before = digests($primary, 'media');
 is_deeply(digests($standby, 'media'), $before, 'the same on the standby');

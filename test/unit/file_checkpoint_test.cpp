@@ -1,9 +1,9 @@
 // Checkpoints bound what recovery reads and what the log takes, also where they fail; and what a
 // checkpoint lets go of the log is in the data file, whoever writes pages at the same time.
 
-#include <condition_variable>
 #include <thread>
 
+#include "support/event.h"
 #include "support/file_life.h"
 
 namespace toaststore::test {
@@ -118,26 +118,8 @@ TEST_F(FileCheckpoint, ThatFailsStopsWritersCleanly) {
   EXPECT_OK(put(15000, &id));
   EXPECT_TRUE(read_all(store_.get()) == values_);
   crash_and_check();
+  store_.reset();
 }
-
-// Something that happens once, and somebody who waits for it.
-class Event {
- public:
-  void set() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    happened_ = true;
-    changed_.notify_all();
-  }
-  void wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return happened_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool happened_ = false;
-};
 
 // A reader makes room in the cache: the page it writes is still on its way when a checkpoint comes
 // and goes.  The log that would bring the page back is gone by then, so the page must be there.
@@ -170,6 +152,7 @@ TEST_F(FileCheckpoint, MissesNoPageThatAnotherThreadIsWriting) {
   crash_and_check();
   done.set();
   thread.join();
+  store_.reset();
 }
 
 }  // namespace
