@@ -29,6 +29,14 @@ Status fetch(Operation* operation, Entry* entry, uint64_t offset, size_t length,
   return operation->values().fetch(entry, start, part, slice->mutable_data());
 }
 
+// The entry of a name's value.  A relation's file has no names.
+Status find_named(StoreState* state, Operation* operation, const void* key, size_t key_length,
+                  Entry* entry) {
+  TOASTSTORE_TRY(check_key(key, key_length));
+  if (state->relation()) return Status::Error(Code::kNotFound, "a server's store has no names");
+  return operation->names().find(key_of(key, key_length), entry);
+}
+
 // One transaction of the store: begun by its first change, aborted unless committed.
 class Changes {
  public:
@@ -119,12 +127,6 @@ class Changes {
   bool wrote_ = false;
   Status failure_;
 };
-
-// A server's relation has no file of names beside it.
-Status find_named(StoreState* state, Operation* operation, std::string_view key, Entry* entry) {
-  if (state->relation()) return Status::Error(Code::kNotFound, "no such name");
-  return operation->names().find(key, entry);
-}
 
 }  // namespace
 
@@ -246,18 +248,16 @@ Status Store::get_named(const void* key, size_t key_length, Buffer* value) {
 
 Status Store::get_named_slice(const void* key, size_t key_length, uint64_t offset, size_t length,
                               Buffer* slice) {
-  TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(find_named(state_, &operation, key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
   return fetch(&operation, &entry, offset, length, slice);
 }
 
 Status Store::find_name(const void* key, size_t key_length, uint64_t* id) {
-  TOASTSTORE_TRY(check_key(key, key_length));
   Operation operation(state_);
   Entry entry;
-  TOASTSTORE_TRY(find_named(state_, &operation, key_of(key, key_length), &entry));
+  TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
   *id = entry.id;
   return Status::Ok();
 }

@@ -145,7 +145,7 @@ class Operation {
     pager_.set_xid(xid);
     names_pager_.set_xid(xid);
   }
-  bool wrote() const { return pager_.wrote(); }
+  bool wrote() const { return pager_.wrote() || names_pager_.wrote(); }
 
  private:
   StoreState::HintSlot& slot_;
