@@ -24,7 +24,7 @@ constexpr int kHelp = 255;
 
 }  // namespace
 
-Arguments::Arguments(const Command& command, int count, char** words) : command_(command) {
+Arguments::Arguments(const Command& command, int count, char** words) {
   std::string letters = ":";
   std::vector<option> known;
   for (const Option& one : command.options) {

@@ -69,7 +69,6 @@ class Arguments {
     std::string value;
   };
 
-  const Command& command_;
   std::vector<std::string> operands_;
   std::vector<std::string> rest_;
   std::vector<Given> given_;

@@ -80,11 +80,13 @@ Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
   }
   Frame* victim;
   TOASTSTORE_TRY(take_victim(&victim));
+  victim->latch.lock();  // nobody keeps it: it has no block
   const std::lock_guard<std::mutex> lock(partition.mutex);
   *frame = find(bucket, id);
   if (*frame != nullptr) {
     // Loaded by another thread meanwhile: the victim stays empty for whoever comes next.
     (*frame)->pins.fetch_add(1, std::memory_order_acquire);
+    victim->latch.unlock();
     victim->pins.fetch_sub(1, std::memory_order_release);
     return Status::Ok();
   }
@@ -93,7 +95,6 @@ Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
   victim->loaded.store(false, std::memory_order_relaxed);
   victim->dirty.store(false, std::memory_order_relaxed);
   victim->usage.store(1, std::memory_order_relaxed);
-  victim->latch.lock();  // nobody else knows it
   victim->next = heads_[bucket];
   heads_[bucket] = static_cast<uint32_t>(victim - frame_.get());
   *frame = victim;
@@ -117,7 +118,11 @@ Status BufferPool::take_victim(Frame** frame) {
         continue;
       // Pinned by us: its page cannot change.
       if (candidate->dirty.load(std::memory_order_acquire)) {
-        candidate->latch.lock_shared();
+        // The caller may hold latches that somebody who has this one waits for.
+        if (!candidate->latch.try_lock_shared()) {
+          candidate->pins.fetch_sub(1, std::memory_order_release);
+          continue;
+        }
         const Status status = write_page(candidate);
         candidate->latch.unlock_shared();
         if (!status.ok()) {
@@ -151,23 +156,25 @@ bool BufferPool::give_up(Frame* frame) {
   return false;
 }
 
-// REQUIRES: latched.
+// The page is clean when it has been written, not before: a checkpoint passes clean pages by.  Two
+// threads may write it at once, both the same.  REQUIRES: latched.
 Status BufferPool::write_page(Frame* frame) {
-  if (!frame->dirty.exchange(false, std::memory_order_acq_rel)) return Status::Ok();
-  Status status;
-  if (log_ != nullptr) status = log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn)));
-  if (status.ok()) status = file_of(frame->id).write(frame->id.block, frame->page);
-  if (!status.ok()) frame->dirty.store(true, std::memory_order_release);
-  return status;
+  if (!frame->dirty.load(std::memory_order_acquire)) return Status::Ok();
+  if (log_ != nullptr) {
+    TOASTSTORE_TRY(log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn))));
+  }
+  TOASTSTORE_TRY(file_of(frame->id).write(frame->id.block, frame->page));
+  frame->dirty.store(false, std::memory_order_release);
+  return Status::Ok();
 }
 
 // Takes a frame that could not be loaded off its page.  REQUIRES: pinned, not latched.
 void BufferPool::drop(Frame* frame) {
   const uint32_t bucket = bucket_of(frame->id);
   const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
-  if (frame->pins.fetch_sub(1, std::memory_order_acq_rel) == 1 && !frame->loaded) {
-    unlink(bucket, frame);
-  }
+  // Before the pin goes: whoever gives up an unpinned frame looks at its block without the mutex.
+  if (frame->pins.load(std::memory_order_acquire) == 1 && !frame->loaded) unlink(bucket, frame);
+  frame->pins.fetch_sub(1, std::memory_order_release);
 }
 
 Status BufferPool::get(PageId id, Latch latch, Frame** frame) {

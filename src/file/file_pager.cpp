@@ -60,6 +60,11 @@ void FilePager::release(const PageRef& page) {
   pool_.put(frame_of(page), page.exclusive ? Latch::kExclusive : Latch::kShare);
 }
 
+Lsn FilePager::append(Log::Insertion* insertion, const Record& record) {
+  wrote_ = true;
+  return insertion->append(record);
+}
+
 Status FilePager::apply(const Change& change) {
   Log::Insertion insertion(*log_);
   TOASTSTORE_TRY(insertion.prepare());
@@ -90,7 +95,7 @@ Status FilePager::apply(const Change& change) {
       if (patch.page == i) record.add_patch(index, patch.offset, patch.bytes, patch.length);
     }
   }
-  const Lsn lsn = insertion.append(record);
+  const Lsn lsn = append(&insertion, record);
   for (int i = 0; i < change.pages(); i++) finish(frame_of(change.page(i)), lsn);
   return Status::Ok();
 }
@@ -120,7 +125,7 @@ Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* 
     record.add_patch(page, pointer, frame->page + pointer, kItemBytes);
     record.add_patch(page, placed.offset, frame->page + placed.offset, placed.length);
   }
-  finish(frame, insertion.append(record));
+  finish(frame, append(&insertion, record));
   *item = placed.item;
   return Status::Ok();
 }

@@ -24,6 +24,8 @@ class FilePager final : public Pager {
 
   // The transaction whose doing the changes are.
   void set_xid(Xid xid) { xid_ = xid; }
+  // Has anything been changed?
+  bool wrote() const { return wrote_; }
 
   Status read(Block block, Latch latch, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
@@ -40,6 +42,7 @@ class FilePager final : public Pager {
 
  private:
   Status append_piece(BufferPool::Frame* frame, const PieceWrite& piece, uint16_t* item);
+  Lsn append(Log::Insertion* insertion, const Record& record);
 
   const StoreFile file_;
   DataFile& pages_;
@@ -47,6 +50,7 @@ class FilePager final : public Pager {
   Log* log_;
   StoreLocks& locks_;
   Xid xid_ = kNoXid;
+  bool wrote_ = false;
 };
 
 }  // namespace toaststore

@@ -198,9 +198,13 @@ Status Log::write(Lsn lsn) {
 // The open group holds records from before the checkpoint, which are replayed once more: each finds
 // its page as new as itself, or torn, and then an image follows.
 Lsn Log::begin_checkpoint(Insertion*) {
-  redo_ = group_.start;
   image_up_to_ = place();
-  return redo_;
+  return group_.start;
+}
+
+void Log::end_checkpoint(Lsn redo) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  redo_ = redo;
 }
 
 Status Log::remove_before(Lsn lsn) {

@@ -67,13 +67,15 @@ class Log {
 
   // A checkpoint begins: recovery from here on needs no older record.
   Lsn begin_checkpoint(Insertion* insertion);
+  // It is durable: recovery begins there.
+  void end_checkpoint(Lsn redo);
 
   // Removes segments before the one with `lsn`.
   Status remove_before(Lsn lsn);
 
   Lsn end();
   Lsn synced() const { return synced_.load(std::memory_order_acquire); }
-  // Bytes since the last checkpoint began.
+  // Bytes since the last checkpoint that ended began.
   uint64_t since_checkpoint();
   // Not ok after a failure that only opening the store again can heal.
   Status health();

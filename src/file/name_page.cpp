@@ -67,6 +67,7 @@ void encode(const NameRecord& record, std::byte* out) {
 NameTail tail_for(NamePageKind kind, Block block, uint8_t level) {
   NameTail tail{};
   tail.start = {static_cast<uint16_t>(kind), kNamePageVersion, level, block};
+  tail.upper = kTailOffset;
   return tail;
 }
 
@@ -96,8 +97,8 @@ Status check_name_page(const std::byte* page, Block block, NamePageKind kind, ui
   const uint16_t lower = kind == NamePageKind::kMeta ? kPageHeaderBytes + sizeof(NameMeta)
                                                      : slot_offset(slot_count(tail));
   if (tail.count >= kMaxNameSlots || header.size_version != kSizeVersion ||
-      header.special != kTailOffset || header.upper > kTailOffset || header.lower > header.upper ||
-      header.lower != lower) {
+      header.special != kTailOffset || header.upper != tail.upper || header.upper > kTailOffset ||
+      header.lower > header.upper || header.lower != lower) {
     return Status::Corruption(block, "header of a page of names is invalid");
   }
   if (crc32c(page + kPageHeaderBytes, lower - kPageHeaderBytes) != tail.front_check) {
@@ -172,6 +173,7 @@ void stage_name(const PageGuard& page, uint16_t index, const NameRecord& record,
   std::memcpy(scratch->slots + index + 1, page.data() + slot_offset(index),
               size_t{static_cast<uint16_t>(slots - index)} * kNameSlotBytes);
   tail.count++;
+  tail.upper = space.upper;
   tail.front_check = crc32c(scratch->slots, (slots + size_t{1}) * kNameSlotBytes);
 
   const int at = change->add(page);
@@ -231,6 +233,7 @@ const std::byte* NameDraft::finish() {
   PageHeader header = header_for(slot_offset(slots_));
   header.upper = upper_;
   std::memcpy(page_, &header, sizeof(header));
+  tail_.upper = upper_;
   tail_.front_check = crc32c(page_ + kPageHeaderBytes, size_t{slots_} * kNameSlotBytes);
   seal_tail(&tail_);
   std::memcpy(page_ + kTailOffset, &tail_, sizeof(tail_));

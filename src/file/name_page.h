@@ -64,7 +64,7 @@ enum class NamePageKind : uint16_t { kMeta = 0x7380, kTree = 0x7381 };
 //        0    8  start          engine/page.h
 //        8    4  right          right sibling, or 0
 //       12    2  count          records, the high key not counted
-//       14    2  zero
+//       14    2  upper          as in the header
 //       16    4  front_check    CRC-32C of the bytes from 24 to lower
 //       20   16  zero
 //       36    4  check          CRC-32C of the 36 bytes before
@@ -72,9 +72,9 @@ struct NameTail {
   TailStart start;  // level 0 is the leaves
   Block right;
   uint16_t count;
-  uint16_t zero;
+  uint16_t upper;
   uint32_t front_check;
-  uint32_t zero_too[4];
+  uint32_t zero[4];
   uint32_t check;
 };
 static_assert(sizeof(NameTail) == kTailBytes && offsetof(NameTail, check) == 36);

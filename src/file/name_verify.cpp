@@ -22,9 +22,14 @@ class Verifier {
     const Status status = read_name_meta(pager_, Latch::kShare, &page, &meta_);
     if (!status.ok()) return report(status);
     page.release();
+    if (meta_.pages > pager_.blocks()) {
+      TOASTSTORE_TRY(fault(kNameMetaBlock, "file of names is shorter than its meta page says"));
+      meta_.pages = pager_.blocks();
+    }
     TOASTSTORE_TRY(reached_.allocate(meta_.pages / 8 + 1));
     std::memset(reached_.as(), 0, meta_.pages / 8 + 1);
     TOASTSTORE_TRY(pages_.allocate((meta_.root_level + size_t{1}) * kPageBytes));
+    if (meta_.root >= meta_.pages) return Status::Ok();
     TOASTSTORE_TRY(walk(meta_.root, meta_.root_level, {"", kAllVersions}, nullptr));
     for (uint8_t level = 0; level <= meta_.root_level; level++) {
       if (next_[level] != kNoBlock && !broken_[level]) {
@@ -58,9 +63,6 @@ class Verifier {
     return (reached_.as<uint8_t>()[block / 8] >> (block % 8) & 1) != 0;
   }
   Status reach(Block block) {
-    if (block < kFirstNameBlock || block >= meta_.pages) {
-      return Status::Corruption(block, "page of names is not among those in use");
-    }
     if (was_reached(block)) return Status::Corruption(block, "page of names is reached twice");
     reached_.as<uint8_t>()[block / 8] |= static_cast<uint8_t>(1u << (block % 8));
     return Status::Ok();
@@ -158,13 +160,18 @@ class Verifier {
       }
       end = &next.name;
     }
+    if (record.id < kFirstNameBlock || record.id >= meta_.pages) {
+      cut_off(level - 1);
+      return fault(block, "page of names leads to none in use");
+    }
     return walk(static_cast<Block>(record.id), static_cast<uint8_t>(level - 1), record.name, end);
   }
 
   // Faults of the tree of ids are reported by its own verification.
   Status check_version(Block block, const NameRecord& record) {
     if (record.name.key.empty() || record.name.version == 0 ||
-        record.name.version == kAllVersions || record.xid == kNoXid) {
+        record.name.version == kAllVersions || record.xid == kNoXid || record.id < kMinId ||
+        record.id > kMaxId) {
       return fault(block, "name holds impossible values", record.id);
     }
     Entry entry;

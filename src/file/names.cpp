@@ -95,20 +95,28 @@ Status Names::find(std::string_view key, Entry* entry) {
   FileTransactions reader(xids_, found ? &snapshot->get() : nullptr);
   for (;;) {
     bool there;
-    TOASTSTORE_TRY(find_entry(values_, record.id, entry, &there));
-    if (there && entry->xmin == record.xid && reader.visible(entry->stamps())) return Status::Ok();
+    TOASTSTORE_TRY(find_value(record, entry, &there));
+    if (there && reader.visible(entry->stamps())) return Status::Ok();
     if (!found) return no_such_name();
     record = next;
     TOASTSTORE_TRY(versions.next(&next, &found));
   }
 }
 
+Status Names::find_value(const NameRecord& record, Entry* entry, bool* found) {
+  *found = false;
+  if (record.id < kMinId || record.id > kMaxId) return Status::Ok();
+  TOASTSTORE_TRY(find_entry(values_, record.id, entry, found));
+  *found = *found && entry->xmin == record.xid;
+  return Status::Ok();
+}
+
 Status Names::judge(const NameRecord& record, State* state, Xid* holder) {
   *state = State::kDead;
   Entry entry;
   bool found;
-  TOASTSTORE_TRY(find_entry(values_, record.id, &entry, &found));
-  if (!found || entry.xmin != record.xid) return Status::Ok();
+  TOASTSTORE_TRY(find_value(record, &entry, &found));
+  if (!found) return Status::Ok();
   switch (values_.transactions.fate(entry.stamps(), holder)) {
     case Fate::kAbsent:
       break;
@@ -120,9 +128,7 @@ Status Names::judge(const NameRecord& record, State* state, Xid* holder) {
       *state = State::kPending;
       break;
     case Fate::kDeleted:
-      if (entry.xmin != entry.xmax && xids_.needed(entry.xmin, entry.xmax)) {
-        *state = State::kDeleted;
-      }
+      if (xids_.needed(entry.xmin, entry.xmax)) *state = State::kDeleted;
       break;
     case Fate::kOwnDeleted:
     case Fate::kUnseen:
@@ -273,8 +279,8 @@ Status Names::visit_page(const std::byte* page, Block block, const Name& from, s
     if (!*more) return Status::Ok();
     Entry entry;
     bool found;
-    TOASTSTORE_TRY(find_entry(values_, record.id, &entry, &found));
-    if (!found || entry.xmin != record.xid || !reader.visible(entry.stamps())) continue;
+    TOASTSTORE_TRY(find_value(record, &entry, &found));
+    if (!found || !reader.visible(entry.stamps())) continue;
     TOASTSTORE_TRY(visitor->name(key.data(), key.size(), record.id, entry.raw_bytes));
   }
   *more = true;

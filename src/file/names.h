@@ -44,7 +44,7 @@ class Names {
   // Names in [from, to), or from `from` on where `to` is empty, as they were when the scan began.
   Status scan(std::string_view from, std::string_view to, NameVisitor* visitor);
 
-  // REQUIRES: in a transaction.
+  // REQUIRES: in a transaction; check_key().
   Status set(std::string_view key, const std::byte* bytes, uint64_t length, bool* replaced);
   // kNotFound where there is no such name.
   Status erase(std::string_view key);
@@ -53,6 +53,9 @@ class Names {
   Status verify(FaultSink* sink);
 
  private:
+  // The entry of a version's value.  *found is false where there is none, or another value's.
+  Status find_value(const NameRecord& record, Entry* entry, bool* found);
+
   // What a writer finds in a version.
   enum class State : uint8_t {
     kNone,     // there is no version

@@ -37,43 +37,55 @@ class Changes {
   Changes& operator=(const Changes&) = delete;
   ~Changes() { abort(); }
 
-  // Runs one call of the engine as part of the transaction.
+  // Runs one call of the engine as part of the transaction.  Where what is asked for cannot be,
+  // nothing of it is done; any other error may leave it half done: from then on there is only that.
   template <typename Call>
   Status change(Call call) {
+    TOASTSTORE_TRY(failure_);
+    const Status status = try_change(call);
+    const bool refused =
+        status.is(Code::kNotFound) || status.is(Code::kExists) || status.is(Code::kInvalid);
+    if (!refused) failure_ = status;
+    return status;
+  }
+
+  Status commit() {
+    if (failure_.ok()) failure_ = try_commit();
+    return failure_;
+  }
+
+ private:
+  template <typename Call>
+  Status try_change(Call call) {
     if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
-    TOASTSTORE_TRY(whole());
     TOASTSTORE_TRY(state_->log()->health());
+    TOASTSTORE_TRY(state_->bound_log());
     TOASTSTORE_TRY(transactions_.begin());
     const std::shared_lock<std::shared_mutex> writing(state_->writers());
     Operation operation(state_);
     operation.join(transactions_.xid());
     const Status status = call(operation);
-    // What was asked for could not be: nothing of it was done.  Anything else may have half done
-    // it.
-    half_done_ = !status.ok() && !status.is(Code::kNotFound) && !status.is(Code::kExists) &&
-                 !status.is(Code::kInvalid);
+    wrote_ = wrote_ || operation.wrote();
     return status;
   }
 
-  Status commit() {
+  Status try_commit() {
     if (transactions_.xid() == kNoXid) return Status::Ok();
-    TOASTSTORE_TRY(whole());
+    if (!wrote_) {
+      abort();
+      return Status::Ok();
+    }
     Lsn lsn = kNoLsn;
     TOASTSTORE_TRY(end(RecordKind::kCommit, &lsn));
     const Status status = state_->acknowledge(lsn);
     // The record is in the log: what others see must be what recovery would find.
     state_->xids().commit(transactions_.xid());
-    transactions_.forget();
+    forget();
     return status;
   }
 
- private:
-  Status whole() const {
-    if (!half_done_) return Status::Ok();
-    return Status::Error(Code::kInvalid, "a call of the batch failed: it can only be dropped");
-  }
-
   Status end(RecordKind kind, Lsn* lsn) {
+    if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is closed");
     Record record;
     record.start(kind, transactions_.xid());
     Log::Insertion insertion(*state_->log());
@@ -83,18 +95,29 @@ class Changes {
     return Status::Ok();
   }
 
-  // Without its record the transaction counts as aborted too, once it is recovered.
+  // Without its record the transaction counts as aborted too, once it is recovered.  One that wrote
+  // nothing need not be remembered.
   void abort() {
     if (transactions_.xid() == kNoXid) return;
     Lsn lsn = kNoLsn;
-    (void)end(RecordKind::kAbort, &lsn);
-    state_->xids().abort(transactions_.xid());
+    if (wrote_) {
+      (void)end(RecordKind::kAbort, &lsn);
+      state_->xids().abort(transactions_.xid());
+    } else {
+      state_->xids().commit(transactions_.xid());
+    }
+    forget();
+  }
+
+  void forget() {
     transactions_.forget();
+    wrote_ = false;
   }
 
   StoreState* state_;
   FileTransactions transactions_;
-  bool half_done_ = false;
+  bool wrote_ = false;
+  Status failure_;
 };
 
 }  // namespace
@@ -282,7 +305,7 @@ Status Store::verify(FaultVisitor* visitor) {
   Operation operation(state_);
   Sink sink(visitor);
   TOASTSTORE_TRY(toaststore::verify(operation.context(), &sink));
-  return operation.names().verify(&sink);
+  return state_->relation() ? Status::Ok() : operation.names().verify(&sink);
 }
 
 Status Store::statistics(Statistics* statistics) {

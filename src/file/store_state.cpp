@@ -122,13 +122,7 @@ Status StoreState::open(const char* directory) {
 Status StoreState::open_directory(const char* directory) {
   if (options_.create) {
     const Status status = files_.make_directory(directory);
-    if (status.ok()) {
-      char parent[kMaxPath];
-      parent_of(directory, parent);
-      TOASTSTORE_TRY(files_.sync_directory(parent));
-    } else if (!status.is(Code::kExists)) {
-      return status;
-    }
+    if (!status.ok() && !status.is(Code::kExists)) return status;
   }
   char path[kMaxPath + 8];
   std::snprintf(path, sizeof(path), "%s/lock", directory);
@@ -158,6 +152,10 @@ Status StoreState::create() {
   control_.segment_bytes = options_.log_segment_bytes;
   control_.xids.reset(new (std::nothrow) Xid[1]);
   if (control_.xids == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
+  // Also where the directory was there: whoever made it may have got no further.
+  char parent[kMaxPath];
+  parent_of(directory_, parent);
+  TOASTSTORE_TRY(files_.sync_directory(parent));
   TOASTSTORE_TRY(sync_files());
   control_.name_blocks = names_.blocks();
   return begin_log(kFirstSegment, &control_);
@@ -227,6 +225,7 @@ Status StoreState::open_to_read() {
 
 Status StoreState::open_relation(const char* file) {
   TOASTSTORE_TRY(prepare(file));
+  relation_ = true;
   std::snprintf(data_path_, sizeof(data_path_), "%s", file);
   TOASTSTORE_TRY(data_.open(data_path_, Files::Mode::kRead));
   xids_.trust_all();
@@ -251,6 +250,18 @@ Status StoreState::check_relation() {
 
 Status StoreState::checkpoint() {
   const std::lock_guard<std::mutex> one(checkpoint_);
+  return checkpoint_alone();
+}
+
+// Writers that waited for the same checkpoint go on after it.
+Status StoreState::bound_log() {
+  const uint64_t most = kMostLog * options_.checkpoint_bytes;
+  if (log_->since_checkpoint() <= most) return Status::Ok();
+  const std::lock_guard<std::mutex> one(checkpoint_);
+  return log_->since_checkpoint() <= most ? Status::Ok() : checkpoint_alone();
+}
+
+Status StoreState::checkpoint_alone() {
   Control control;
   control.store_number = control_.store_number;
   control.segment_bytes = control_.segment_bytes;
@@ -275,14 +286,12 @@ Status StoreState::checkpoint() {
   if (written.is(Code::kIo)) return log_->fail(written);
   TOASTSTORE_TRY(written);
   control_ = std::move(control);
+  log_->end_checkpoint(control_.redo);
   checkpoints_++;
   return log_->remove_before(control_.redo);
 }
 
 Status StoreState::acknowledge(Lsn lsn) {
-  if (log_->since_checkpoint() > kMostLog * options_.checkpoint_bytes) {
-    TOASTSTORE_TRY(checkpoint());
-  }
   // A crash of the process alone must lose nothing.
   return options_.sync == Sync::kAlways ? log_->sync(lsn) : log_->write(lsn);
 }

@@ -43,9 +43,13 @@ class StoreState {
   Status open_relation(const char* file);
   Status close();
   Status checkpoint();
+  // Waits for a checkpoint where the log has grown beyond what recovery may have to read.
+  Status bound_log();
   // Makes the log durable up to `lsn` as the sync mode asks.
   Status acknowledge(Lsn lsn);
 
+  // A relation's file alone: there are no names.
+  bool relation() const { return relation_; }
   Log* log() { return log_.get(); }
   XidTable& xids() { return xids_; }
   std::shared_mutex& writers() { return writers_; }
@@ -76,6 +80,7 @@ class StoreState {
   Status check_relation();
   Status recover();
   Status begin_log(uint64_t segment, Control* control);
+  Status checkpoint_alone();
   Status start_keeper();
   static void* run_keeper(void* state);
   void keep();
@@ -86,6 +91,7 @@ class StoreState {
   char data_path_[kMaxPath];
   char names_path_[kMaxPath];
   File* lock_ = nullptr;
+  bool relation_ = false;
   DataFile data_;
   DataFile names_;
   BufferPool pool_;
@@ -139,6 +145,7 @@ class Operation {
     pager_.set_xid(xid);
     names_pager_.set_xid(xid);
   }
+  bool wrote() const { return pager_.wrote(); }
 
  private:
   StoreState::HintSlot& slot_;

@@ -28,18 +28,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* input, size_t length) {
   auto content = [](const std::byte* from, size_t count) {
     return std::make_shared<std::vector<std::byte>>(from, from + count);
   };
+  StoreOptions options;
+  options.files = &files;
+  options.cache_bytes = 1 << 20;
+  options.log_segment_bytes = kMinSegmentBytes;
+  Store* store;
+  if (!Store::open("s", options, &store).ok()) return 0;  // makes the files of pages
+  delete store;
   files.files["s/control"] = content(bytes, control_length);
-  files.files["s/data"] = content(bytes, 0);
   Control control;
   if (!read_control(files, "s", &control).ok() || control.segment_bytes > 64 << 20) return 0;
   char path[kMaxPath];
   segment_path("s", control.redo / control.segment_bytes, path);
   files.files[path] = content(bytes + control_length, length - 1 - control_length);
 
-  StoreOptions options;
-  options.files = &files;
-  options.cache_bytes = 1 << 20;
-  Store* store;
   if (!Store::open("s", options, &store).ok()) return 0;
   Ignore ignore;
   (void)store->verify(&ignore);

@@ -28,6 +28,7 @@ log_statement = none
 log_min_error_statement = panic
 autovacuum = off
 jit = off
+max_parallel_workers_per_gather = 0
 ]);
 $node->start;
 
@@ -221,7 +222,14 @@ for my $store (qw(narrow wide))
 }
 fits('INSERT of many', $mb, "$scans; $writes", 'INSERT INTO many(value) SELECT value FROM many', '');
 fits('put of many in a block', $mb, $writes, qq[
-	DO \$\$ DECLARE id bigint; BEGIN FOR i IN 1 .. $count LOOP id := toaststore.put('many', 'x'); END LOOP; END \$\$], '');
+	DO \$\$
+	DECLARE
+	    id bigint;
+	BEGIN
+	    FOR i IN 1 .. $count LOOP
+	        id := toaststore.put('many', 'x');
+	    END LOOP;
+	END \$\$], '');
 fits('DELETE of many', $mb, $writes, 'DELETE FROM many', '');
 fits("verify of $_", $mb, q[SELECT * FROM toaststore.verify('small_zstd')], "SELECT * FROM toaststore.verify('$_')", '')
   for qw(many wide largest_text);
@@ -257,7 +265,8 @@ sub analyze_fits
 {
 	my ($store, $target, $rows) = @_;
 	fits("ANALYZE of $store, statistics target $target", 100 * $mb, 'ANALYZE small; SELECT relname FROM pg_class',
-		"SET default_statistics_target = $target; ANALYZE $store; SELECT reltuples FROM pg_class WHERE relname = '$store'",
+		"SET default_statistics_target = $target; ANALYZE $store;"
+		  . "SELECT reltuples FROM pg_class WHERE relname = '$store'",
 		$rows);
 	return;
 }

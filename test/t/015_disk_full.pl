@@ -125,14 +125,16 @@ for my $wrong ({ full => 0 }, { full => 0, partly => 1 }, { full => 0, no_falloc
 		$held = digests($node, $store);
 		is(verify_store($node, $store), '', "$name, $how: and leaves the store sound");
 	}
-	like($node->safe_psql('postgres', "SELECT pg_relation_size('$store') % 8192"), qr/^0$/, "$how: the file has whole pages");
+	is($node->safe_psql('postgres', "SELECT pg_relation_size('$store') % 8192"),
+		0, "$how: the file has whole pages");
 }
 
 my (undef, undef, $errors) = do {
 	disk(full => 0);
 	$node->psql('postgres', sprintf($writes{put}, 'media_full'));
 };
-like($errors, qr/could not extend file "base\S+" by \d+ blocks: No space left on device\s+HINT:  Check free disk space\./,
+like($errors,
+	qr/could not extend file "base\S+" by \d+ blocks: No space left on device\s+HINT:  Check free disk space\./,
 	'the error says what to do');
 disk();
 
@@ -166,7 +168,8 @@ for my $no_fallocate ([], [ no_fallocate => 1 ])
 		last if $state ne '53100';
 		$failures++;
 	}
-	is(join("\n", @wrong), '', "nothing is wrong where one of $failures growths fails" . (@$no_fallocate ? ', without fallocate()' : ''));
+	my $how = @$no_fallocate ? ', without fallocate()' : '';
+	is(join("\n", @wrong), '', "nothing is wrong where one of $failures growths fails$how");
 	cmp_ok($failures, '>', 5, 'there were several');
 }
 disk();

@@ -28,9 +28,7 @@ Status NamedStore::try_open(const StoreOptions& options) {
   return status;
 }
 
-void NamedStore::freeze() {
-  fs::copy(path(), directory_ + "/frozen", fs::copy_options::recursive);
-}
+void NamedStore::freeze() { fs::copy(path(), directory_ + "/frozen", fs::copy_options::recursive); }
 
 // What the store does on its way out it does to files that nobody looks at again.
 void NamedStore::leave_frozen() {

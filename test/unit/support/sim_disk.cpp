@@ -113,7 +113,7 @@ bool CrashedDisks::advance() {
   const SimOp& op = journal_[done_];
   op.apply_to(&all_);
   if (op.kind == SimOp::Kind::kSync || op.kind == SimOp::Kind::kSyncDirectory) {
-    lose_or_keep(op);
+    end_of_sync(op);
   } else if (op.of_names()) {
     names_[parent_path(op.path)].push_back(done_);
   } else {
@@ -123,17 +123,28 @@ bool CrashedDisks::advance() {
   return true;
 }
 
-void CrashedDisks::lose_or_keep(const SimOp& sync) {
+void CrashedDisks::end_of_sync(const SimOp& sync) {
+  const bool of_file = sync.kind == SimOp::Kind::kSync;
+  if (sync.failed) {
+    // Of names the next sync may do what this one did not.
+    if (of_file) lost_.insert(contents_[sync.file].begin(), contents_[sync.file].end());
+    return;
+  }
   std::vector<size_t> ops;
-  if (sync.kind == SimOp::Kind::kSync) {
+  if (of_file) {
     if (const auto node = contents_.extract(sync.file)) ops = node.mapped();
-    if (sync.failed) return;
   } else {
-    // What a directory's sync did not do, the next may.
-    if (sync.failed) return;
     if (const auto node = names_.extract(sync.path)) ops = node.mapped();
   }
-  for (const size_t op : ops) journal_[op].apply_to(&durable_);
+  for (const size_t op : ops) apply(op, &durable_);
+}
+
+// Does to what the disk has what there is left to do.
+void CrashedDisks::apply(size_t index, SimDisk* disk) const {
+  const SimOp& op = journal_[index];
+  if (op.kind != SimOp::Kind::kWrite || !lost_.contains(index)) return op.apply_to(disk);
+  SimContent& content = disk->files[op.file];
+  content.resize(std::max(content.size(), op.offset + op.bytes->size()));
 }
 
 // Names of directories that are gone lead nowhere; files without a name are gone.
@@ -179,8 +190,8 @@ void CrashedDisks::some_of(int file, const std::vector<size_t>& ops, Random* ran
   for (size_t i = 0; i < count; i++) {
     const SimOp& op = journal_[ops[i]];
     const bool known = i < sized;
-    if (op.kind != SimOp::Kind::kWrite) {
-      if (known) op.apply_to(disk);
+    if (op.kind != SimOp::Kind::kWrite || lost_.contains(ops[i])) {
+      if (known) apply(ops[i], disk);
       if (known) size = content.size();
       continue;
     }
@@ -210,7 +221,7 @@ SimDisk CrashedDisks::something(Random* random) const {
     const size_t count = part == Part::kFirst ? random->below(ops.size() + 1) : ops.size();
     for (size_t i = 0; i < count; i++) {
       const bool there = part == Part::kAny ? random->below(2) == 0 : part != Part::kNone;
-      if (there) journal_[ops[i]].apply_to(&disk);
+      if (there) apply(ops[i], &disk);
     }
   }
   return sweep(std::move(disk));

@@ -6,8 +6,9 @@
 //     version written since may be; of its size, any that it had since.
 //   * Names are there as they were when their directory was last synced; of what happened to them
 //     since, any part may be.  A rename is one step.
-//   * What was written before a sync that failed is lost, though it is read until the crash, and no
-//     later sync brings it back.
+//   * Bytes written before a sync that failed are lost, though they are read until the crash, and
+//   no
+//     later sync brings them back; it does bring back the file's size.
 
 #ifndef TOASTSTORE_TEST_UNIT_SUPPORT_SIM_DISK_H_
 #define TOASTSTORE_TEST_UNIT_SUPPORT_SIM_DISK_H_
@@ -111,7 +112,8 @@ class CrashedDisks {
 
  private:
   static SimDisk sweep(SimDisk disk);
-  void lose_or_keep(const SimOp& sync);
+  void end_of_sync(const SimOp& sync);
+  void apply(size_t op, SimDisk* disk) const;
   void some_of(int file, const std::vector<size_t>& ops, Random* random, SimDisk* disk) const;
 
   const SimJournal& journal_;
@@ -121,6 +123,7 @@ class CrashedDisks {
   // Operations that are not durable: by file, and by directory.
   std::map<int, std::vector<size_t>> contents_;
   std::map<std::string, std::vector<size_t>> names_;
+  std::set<size_t> lost_;  // writes before a failed sync
 };
 
 }  // namespace toaststore::test

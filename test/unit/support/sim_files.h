@@ -81,7 +81,8 @@ class SimFiles final : public Files {
   bool failed() const { return failures_ > 0; }
   // What all files may have together.
   std::atomic<uint64_t> capacity{UINT64_MAX};
-  // Called before a call does anything, by the thread that makes it.  Set it when no store is open.
+  // Called before a call does anything, by the thread that makes it.  Set it when no store is open,
+  // and close the store before what it uses is gone.
   std::function<void(SimCall, const std::string& path)> before;
 
  private:
