@@ -53,6 +53,8 @@ struct StoreOptions {
   uint32_t sync_interval_ms = 100;
   uint64_t checkpoint_bytes = 64 * 1024 * 1024;  // of log between checkpoints: bounds recovery
   uint64_t log_segment_bytes = 16 * 1024 * 1024;
+  double compaction_threshold = 0.5;  // share of an extent that must be dead, from 0 to 1
+  bool compact_by_itself = true;      // after a checkpoint that the log asked for
   Files* files = nullptr;  // the operating system's; for tests
 };
 
@@ -75,6 +77,13 @@ class Buffer {
   std::byte* data_ = nullptr;
   size_t size_ = 0;
   size_t space_ = 0;
+};
+
+// What compact() did.
+struct Compaction {
+  uint64_t removed_values = 0;  // deleted, or of batches that were dropped
+  uint64_t moved_bytes = 0;     // of values copied out of extents that were mostly dead
+  uint64_t freed_bytes = 0;     // of the data file, to be used again
 };
 
 struct Statistics {
@@ -180,6 +189,10 @@ class Store {
   // Names that start with the prefix.
   Status scan_prefix(const void* prefix, size_t prefix_length, NameVisitor* visitor);
 
+  // Removes what no batch and no scan needs any more, and copies values out of extents that are
+  // mostly dead; the space is used again.  Readers and writers go on.  May be interrupted by
+  // closing the store (kConflict), and goes on where it was the next time.
+  Status compact(Compaction* compaction = nullptr);
   // Writes everything changed to the data file, so that recovery has little to do.
   Status checkpoint();
   // Everything acknowledged so far is durable.

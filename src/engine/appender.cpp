@@ -116,7 +116,8 @@ Status Appender::next_id(uint64_t expected, uint64_t* id) {
 
 // Decides where a run of `length` bytes starts: *first is what of it goes into the current page, 0
 // for none.  Takes blocks from the map if the lane's run is too short.
-Status Appender::make_room(uint32_t length, uint64_t following, uint16_t* first) {
+Status Appender::make_room(uint32_t length, uint64_t following, uint32_t most_pieces,
+                           uint16_t* first) {
   const uint16_t whole = max_piece(context_.options.kind);
   *first = 0;
   if (begun_) {
@@ -124,6 +125,7 @@ Status Appender::make_room(uint32_t length, uint64_t following, uint16_t* first)
     if (room >= length || room >= kMinFirstPiece) {
       *first = static_cast<uint16_t>(std::min<uint32_t>(room, length));
     }
+    if (*first > 0 && piece_count(context_.options.kind, length, *first) > most_pieces) *first = 0;
   }
   const uint32_t pages = (length - *first + whole - 1) / whole;
   const Block next = begun_ ? position_ + 1 : run_.start;
@@ -136,7 +138,7 @@ Status Appender::make_room(uint32_t length, uint64_t following, uint16_t* first)
     request.extend_blocks = next + pages - run_.end;
     request.fresh_blocks = (length + whole - 1) / whole;
     request.want_blocks = static_cast<uint32_t>(std::min<uint64_t>(wanted, kMaxWantedBlocks));
-    request.writer = context_.transactions.current_full();
+    if (writer_ == Writer::kTransaction) request.writer = context_.transactions.current_full();
     TOASTSTORE_TRY(take_run(context_, request, &run_));
     if (begun_ && (position_ < run_.start || position_ >= run_.end)) {
       begun_ = false;
@@ -172,9 +174,21 @@ Status Appender::append(uint64_t id, uint32_t sequence, const std::byte* bytes, 
   run->stored_bytes = length;
   run->crc = crc32c(bytes, length);
   if (length == 0) return Status::Ok();
+  return append_run(bytes, following, UINT32_MAX, run);
+}
 
+Status Appender::append_copy(const RunRef& old, const std::byte* bytes, RunRef* run) {
+  *run = old;
+  return append_run(
+      bytes, 0, piece_count(context_.options.kind, old.stored_bytes, old.first_bytes), run);
+}
+
+// REQUIRES: all but the place of the run is filled in.
+Status Appender::append_run(const std::byte* bytes, uint64_t following, uint32_t most_pieces,
+                            RunRef* run) {
+  const uint32_t length = run->stored_bytes;
   uint16_t first;
-  TOASTSTORE_TRY(make_room(length, following, &first));
+  TOASTSTORE_TRY(make_room(length, following, most_pieces, &first));
   const uint16_t whole = max_piece(context_.options.kind);
   Block block = position_;
   if (first == 0) {
@@ -183,11 +197,12 @@ Status Appender::append(uint64_t id, uint32_t sequence, const std::byte* bytes, 
   }
   run->block = block;
   run->first_bytes = first;
-  TOASTSTORE_TRY(write_piece(block, id, sequence, bytes, first, &run->item));
+  TOASTSTORE_TRY(write_piece(block, run->id, run->sequence, bytes, first, &run->item));
+  uint32_t sequence = run->sequence;
   for (uint32_t done = first; done < length;) {
     const auto part = static_cast<uint16_t>(std::min<uint32_t>(whole, length - done));
     uint16_t item;
-    TOASTSTORE_TRY(write_piece(++block, id, ++sequence, bytes + done, part, &item));
+    TOASTSTORE_TRY(write_piece(++block, run->id, ++sequence, bytes + done, part, &item));
     done += part;
   }
   return Status::Ok();

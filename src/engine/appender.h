@@ -36,9 +36,14 @@ inline uint32_t piece_count(StoreKind kind, uint32_t stored_bytes, uint16_t firs
   return 1 + (rest + max_piece(kind) - 1) / max_piece(kind);
 }
 
+// Whose pieces are appended: a transaction's, or copies that the cleaner makes, which are in nobody's
+// way once the cleaner is gone.
+enum class Writer : uint8_t { kTransaction, kCleaner };
+
 class Appender {
  public:
-  explicit Appender(Context& context) : context_(context) {}
+  explicit Appender(Context& context, Writer writer = Writer::kTransaction)
+      : context_(context), writer_(writer) {}
   Appender(const Appender&) = delete;
   Appender& operator=(const Appender&) = delete;
   ~Appender() { close(); }
@@ -54,6 +59,9 @@ class Appender {
   // Appends a run.  `following` is what else of the value is still to come, in bytes.
   Status append(uint64_t id, uint32_t sequence, const std::byte* bytes, uint32_t length,
                 uint64_t following, RunRef* run);
+  // Appends a copy of a run, in no more pieces than that has: each keeps a sequence number of its
+  // own.
+  Status append_copy(const RunRef& old, const std::byte* bytes, RunRef* run);
 
   uint8_t lane() const { return lane_; }
   // What the change that inserts the entries logs in the lane's journal.
@@ -69,11 +77,13 @@ class Appender {
   Status load_lane();
   Status load_fill();
   Status new_batch(uint64_t expected);
-  Status make_room(uint32_t length, uint64_t following, uint16_t* first);
+  Status make_room(uint32_t length, uint64_t following, uint32_t most_pieces, uint16_t* first);
+  Status append_run(const std::byte* bytes, uint64_t following, uint32_t most_pieces, RunRef* run);
   Status write_piece(Block block, uint64_t id, uint32_t sequence, const std::byte* bytes,
                      uint16_t length, uint16_t* item);
 
   Context& context_;
+  const Writer writer_;
   bool opened_ = false;
   bool begun_ = false;  // position_ is a page of the run with a piece in it
   uint8_t lane_ = 0;

@@ -12,6 +12,8 @@ namespace {
 // Pages that other backends may have linked since the end of a chain was noted.  After more of
 // them asking the meta page is cheaper.
 constexpr int kMaxTailHops = 16;
+// Looks at the meta page for the end of a chain.
+constexpr int kMaxLooks = 100;
 
 Block& tail_hint(Hints* hints, ChainId chain) {
   return chain.kind == PageKind::kJournal ? hints->journal_tail[chain.lane] : hints->dead_tail;
@@ -56,15 +58,16 @@ Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t r
   const Block& hint = tail_hint(&context.hints, chain);
   Status status = Status::Error(Code::kRetry, "chain has no page");
   if (hint != kNoBlock) status = latch_last(context, chain, latch, page);
-  if (status.is(Code::kRetry)) {
-    // The hint is unset or the page has gone to another use: ask the meta page.
+  // The hint is unset or the page has gone to another use: ask the meta page.  The page it names
+  // may have been left behind and freed before it is latched, but not every time.
+  for (int attempt = 0; status.is(Code::kRetry); attempt++) {
+    if (attempt == kMaxLooks) {
+      return Status::Corruption(status.block, "a chain does not lead to its last page");
+    }
     MetaBody body;
     TOASTSTORE_TRY(read_meta(context, &body));
     if (hint == kNoBlock) return Status::Error(Code::kRetry, "chain has no page yet");
     status = latch_last(context, chain, latch, page);
-    if (status.is(Code::kRetry)) {
-      return Status::Corruption(status.block, "a chain does not lead to its last page");
-    }
   }
   TOASTSTORE_TRY(status);
   if (page->tail<ChainTail>().count + records > chain.capacity()) {
@@ -139,6 +142,39 @@ Status ensure_dead_page(Context& context) {
     status = latch_chain_tail(context, ChainId::dead(), Latch::kShare, 1, &page);
   }
   return status.is(Code::kRetry) ? extend_chain(context, ChainId::dead()) : status;
+}
+
+Status read_first_page(Context& context, ChainId chain, Block* block, ChainTail* tail,
+                       void* records) {
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  *block = chain_head(&meta, chain);
+  if (*block == kNoBlock) return Status::Ok();
+  PageGuard page;
+  const Status status = page.read(context.pager, *block, Latch::kShare, chain.kind);
+  if (status.is(Code::kRetry)) return Status::Corruption(*block, "first page of a chain is missing");
+  TOASTSTORE_TRY(status);
+  TOASTSTORE_TRY(check_chain_page(page, chain));
+  *tail = page.tail<ChainTail>();
+  std::memcpy(records, page.data() + kPageHeaderBytes, tail->count * chain.record_bytes());
+  return Status::Ok();
+}
+
+// Who comes with an old hint finds a retired page, and asks the meta page.
+Status unlink_first_page(Context& context, ChainId chain, Block block) {
+  PageGuard page, map;
+  TOASTSTORE_TRY(page.read(context.pager, block, Latch::kExclusive, chain.kind));
+  TOASTSTORE_TRY(latch_map_of(context, block, &map));
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  chain_head(&meta.body, chain) = page.tail<ChainTail>().next;
+  Change change(context.pager, Step::kUnlinkChainPage);
+  const int slot = change.add(page);
+  change.put_lower(slot, kPageHeaderBytes);
+  change.put_tail(slot, new_tail<PlainTail>(PageKind::kRetired, block));
+  TOASTSTORE_TRY(stage_free(map, block, &change));
+  meta.stage(&change);
+  return change.commit();
 }
 
 Status check_chain_page(const PageGuard& page, ChainId chain) {

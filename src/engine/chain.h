@@ -64,6 +64,13 @@ DeadRecord dead_record(const Entry& entry);
 // Makes sure that the list of dead ranges has room.  REQUIRES: no latch is held.
 Status ensure_dead_page(Context& context);
 
+// For the cleaner, the only one that takes pages off a chain.  Copies the tail and the records of
+// the first page, proven; *block is kNoBlock where there is none.
+Status read_first_page(Context& context, ChainId chain, Block* block, ChainTail* tail,
+                       void* records);
+// Gives the first page back.  REQUIRES: all its records are consumed, and it is not the last.
+Status unlink_first_page(Context& context, ChainId chain, Block block);
+
 // Proves the records of a page of the chain.
 Status check_chain_page(const PageGuard& page, ChainId chain);
 

@@ -20,6 +20,7 @@ struct Hints {
   uint8_t lane = 0;  // tried first
   Block root = kNoBlock;
   uint32_t page_extent = 0;
+  uint32_t map_cursor = 0;  // map page to look at next for a run before the open one
   Block journal_tail[kLanes] = {};
   Block dead_tail = kNoBlock;
 };

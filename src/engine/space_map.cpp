@@ -5,45 +5,12 @@
 #include <algorithm>
 #include <new>
 
+#include "engine/map_page.h"
 #include "engine/meta.h"
 
 namespace toaststore {
 
 namespace {
-
-// A map page's entries, copied out, and its latch.
-struct MapPage {
-  PageGuard guard;
-  uint32_t index = 0;
-  MapEntry entries[kExtentsPerMapPage];
-
-  Extent first() const { return index * kExtentsPerMapPage; }
-  MapEntry& of(Extent extent) { return entries[extent - first()]; }
-
-  // Latches and proves every entry; nothing stays latched where that fails.
-  Status open(Context& context, uint32_t map_page) {
-    index = map_page;
-    const Block block = map_block(map_page);
-    Status status = guard.read(context.pager, block, Latch::kExclusive, PageKind::kMap);
-    if (status.is(Code::kRetry)) return Status::Corruption(block, "map page is missing");
-    TOASTSTORE_TRY(status);
-    std::memcpy(static_cast<void*>(entries), guard.data() + kPageHeaderBytes, sizeof(entries));
-    for (const MapEntry& entry : entries) {
-      if (!record_sound(entry)) {
-        guard.release();
-        return Status::Corruption(block, "map entry does not match its check");
-      }
-    }
-    return Status::Ok();
-  }
-
-  // Stages the entries of extents [from, to).
-  void stage(Change* change, Extent from, Extent to) {
-    for (Extent extent = from; extent < to; extent++) seal_record(&of(extent));
-    change->write(change->add(guard), record_offset<MapEntry>(from - first()), &of(from),
-                  (to - from) * sizeof(MapEntry));
-  }
-};
 
 bool has_free_page(const MapEntry& entry, Extent extent, uint32_t* page) {
   if (entry.kind != ExtentKind::kPages) return false;
@@ -204,6 +171,9 @@ Status refill_pages(Context& context) {
 
 namespace {
 
+// Map pages looked at for a hole before a run that could be extended.
+constexpr int kLooksBefore = 4;
+
 struct Window {
   Extent from = 0;
   Extent to = 0;
@@ -221,9 +191,9 @@ Window free_window(MapPage* map, Extent from, uint32_t want) {
   return window;
 }
 
-// The first window of at least `min` blocks.
-bool find_window(MapPage* map, uint32_t min, uint32_t want, Window* window) {
-  const Extent end = map->first() + kExtentsPerMapPage;
+// The first window of at least `min` blocks that starts before an extent.
+bool find_window(MapPage* map, uint32_t min, uint32_t want, Extent before, Window* window) {
+  const Extent end = std::min(map->first() + kExtentsPerMapPage, before);
   for (Extent extent = map->first(); extent < end;) {
     *window = free_window(map, extent, std::max(min, want));
     if (window->blocks >= min) return true;
@@ -325,8 +295,9 @@ class OldMap {
   MapPage* page_ = nullptr;
 };
 
-// Opens a run in one map page.  kNotFound: it has no window that is large enough.
-Status open_run_in(Context& context, const RunRequest& request, uint32_t index, Run* run) {
+// Opens a run in one map page, before an extent.  kNotFound: it has no window that is large enough.
+Status open_run_in(Context& context, const RunRequest& request, uint32_t index, Extent before,
+                   Run* run) {
   const bool leaves_old = request.old.start != request.old.end;
   const uint32_t old_index = leaves_old ? map_page_of(extent_of(request.old.start)) : index;
   // Map pages are latched in ascending order.
@@ -335,7 +306,7 @@ Status open_run_in(Context& context, const RunRequest& request, uint32_t index, 
   if (old_index < index) TOASTSTORE_TRY(old_map.open(context, old_index));
   TOASTSTORE_TRY(map.open(context, index));
   Window window;
-  if (!find_window(&map, request.fresh_blocks, request.want_blocks, &window)) {
+  if (!find_window(&map, request.fresh_blocks, request.want_blocks, before, &window)) {
     return Status::Error(Code::kNotFound, "no free extents");
   }
   if (old_index > index) TOASTSTORE_TRY(old_map.open(context, old_index));
@@ -366,9 +337,28 @@ Status open_run(Context& context, const RunRequest& request, Run* run) {
       TOASTSTORE_TRY(grow_map(context, index));
       TOASTSTORE_TRY(read_meta(context, &meta));
     }
-    const Status status = open_run_in(context, request, index, run);
+    const Status status = open_run_in(context, request, index, kMaxExtents, run);
     if (!status.is(Code::kNotFound)) return status;
   }
+}
+
+// Opens a run before the one that is left, if a few looks find room there: a file does not grow
+// while it has holes.
+Status open_run_before(Context& context, const RunRequest& request, Run* run, bool* opened) {
+  *opened = false;
+  const Extent old = extent_of(request.old.start);
+  const uint32_t last = map_page_of(old);
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  uint32_t& cursor = context.hints.map_cursor;
+  for (int looks = 0; looks < kLooksBefore && meta.map_hint <= last; looks++) {
+    if (cursor < meta.map_hint || cursor > last) cursor = meta.map_hint;
+    const Status status = open_run_in(context, request, cursor, old, run);
+    *opened = status.ok();
+    if (!status.is(Code::kNotFound)) return status;
+    if (cursor++ == last && meta.map_hint == last) break;
+  }
+  return Status::Ok();
 }
 
 }  // namespace
@@ -377,6 +367,9 @@ Status take_run(Context& context, const RunRequest& request, Run* run) {
   Run taken;
   bool extended = false;
   if (request.old.start != request.old.end) {
+    TOASTSTORE_TRY(open_run_before(context, request, &taken, &extended));
+  }
+  if (!extended && request.old.start != request.old.end) {
     MapPage map;
     TOASTSTORE_TRY(extend_run(context, request, &map, &taken, &extended));
   }

@@ -29,6 +29,13 @@ enum class Step : uint8_t {
   kGrowRoot,         // a root above a split one
   kLinkSibling,      // the downlink of a split's right page
   kAbsorbPage,       // an empty tree page goes into its neighbour
+  kCleanLeaf,        // entries of a leaf are removed or frozen, as the journal asks
+  kConsumeJournal,   // journal records are done with
+  kUnlinkChainPage,  // the first page of a chain is free
+  kChargeDead,       // dead ranges are charged to their extents
+  kCountExtent,      // what is in an extent has been counted
+  kMoveValue,        // an entry points to a copy of its pieces, the old ones are listed as dead
+  kDropCopy,         // a copy that came too late is listed as dead
 
   // Pauses: no latch is held.
   kPutValue,     // before the pieces of a value
@@ -37,6 +44,9 @@ enum class Step : uint8_t {
   kVerifyPage,   // before a page of the tree, of a chain or of the map
   kVerifyValue,  // before a value
   kVerifyChunk,  // before the place of a chunk
+  kClean,        // before a page of a chain
+  kCountPage,    // before a value page is counted
+  kMoveRun,      // before pieces are copied
   kReserve,      // after the file has grown
   kCopyStore,    // after the file of a store has been copied
 };
@@ -48,8 +58,9 @@ inline constexpr const char* kStepNames[] = {
     "create_store",   "grow_map",      "open_page_extent", "take_run",     "take_ids",
     "raise_next_id",  "drop_batch",    "note_compression", "write_piece",  "link_chain_page",
     "insert_entries", "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
-    "grow_root",      "link_sibling",  "absorb_page",      "put_value",    "put_chunk",
-    "read_chunk",     "verify_page",   "verify_value",     "verify_chunk", "reserve",
+    "grow_root",      "link_sibling",  "absorb_page",      "clean_leaf",   "consume_journal",
+    "unlink_chain_page", "charge_dead", "count_extent", "move_value", "drop_copy", "put_value", "put_chunk",
+    "read_chunk",     "verify_page",   "verify_value",     "verify_chunk", "clean", "count_page", "move_run", "reserve",
     "copy_store",
 };
 inline constexpr int kSteps = sizeof(kStepNames) / sizeof(kStepNames[0]);

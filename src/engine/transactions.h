@@ -56,6 +56,15 @@ class Transactions {
   // REQUIRES: it committed.
   virtual bool removable(Xid deleter) = 0;
 
+  // Every transaction before this one is over, and every snapshot here has seen how it ended.
+  virtual Xid horizon() = 0;
+  // Did a transaction before the horizon commit?
+  virtual bool committed(Xid xid) = 0;
+  // What may stand for the creator of a value once everybody sees it.
+  virtual Xid frozen(Xid creator) = 0;
+  // Every transaction that has begun before this one is over.
+  virtual FullXid oldest_running() = 0;
+
   // Values whose deletion by `deleter` some snapshot of a standby may not see yet are about to go
   // from this page: whoever still needs them there is told.
   virtual void log_removal(Xid deleter, Block block) = 0;

@@ -186,6 +186,29 @@ Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uin
   return Status::Ok();
 }
 
+uint64_t part_count(Context& context, const Entry& entry) {
+  const uint64_t chunks = chunk_count(entry.raw_bytes, context.options.chunk_bytes);
+  const uint64_t tables = table_count(chunks);
+  return chunks + (tables > 1 ? tables + 1 : 1);
+}
+
+Status read_part(Context& context, const Entry& entry, uint64_t part, RunRef* run) {
+  const uint64_t chunks = chunk_count(entry.raw_bytes, context.options.chunk_bytes);
+  *run = table_run_of(context, entry);
+  if (part + 1 == part_count(context, entry)) return Status::Ok();
+  ChunkRef ref;
+  if (part < chunks) {
+    TOASTSTORE_TRY(read_chunk_refs(context, entry, part, 1, &ref));
+    TOASTSTORE_TRY(check_ref(ref, context.options.chunk_bytes, entry.block));
+  } else {
+    TOASTSTORE_TRY(read_run(context, *run, static_cast<uint32_t>((part - chunks) * sizeof(ref)),
+                            sizeof(ref), reinterpret_cast<std::byte*>(&ref)));
+    TOASTSTORE_TRY(check_ref(ref, kTableEntries * sizeof(ChunkRef), entry.block));
+  }
+  *run = run_of(ref, entry.id);
+  return Status::Ok();
+}
+
 Status check_entry(Context& context, const Entry& entry) {
   const Options& options = context.options;
   bool sound = entry.codec <= Codec::kZstd && entry.zero == 0 && entry.xmin != kNoXid;

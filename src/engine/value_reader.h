@@ -29,6 +29,10 @@ RunRef run_of(const Entry& entry);
 RunRef run_of(const ChunkRef& ref, uint64_t id);
 RunRef table_run_of(Context& context, const Entry& entry);
 
+// The runs that a chunked value is made of: its chunks, then its tables, the top one last.
+uint64_t part_count(Context& context, const Entry& entry);
+Status read_part(Context& context, const Entry& entry, uint64_t part, RunRef* run);
+
 // Can this entry exist in a store with these options?
 Status check_entry(Context& context, const Entry& entry);
 

@@ -16,7 +16,7 @@ struct StoreLocks {
   std::mutex creation;
 };
 
-class FilePager final : public Pager {
+class FilePager : public Pager {
  public:
   // `log` is null for a store that is only read.
   FilePager(StoreFile file, DataFile& pages, BufferPool& pool, Log* log, StoreLocks& locks)

@@ -220,9 +220,8 @@ Status Store::info(uint64_t id, ValueInfo* info) {
 }
 
 Status Store::scan(uint64_t from, uint64_t to, ValueVisitor* visitor) {
-  XidSnapshot snapshot;
-  state_->xids().snapshot(&snapshot);
-  Operation operation(state_, &snapshot);
+  const OpenSnapshot snapshot(state_->xids());
+  Operation operation(state_, &snapshot.get());
   LeafBatch batch;
   for (uint64_t next = from; next < to && next != kInfinity; next = batch.next) {
     TOASTSTORE_TRY(read_forward(operation.context(), next, &batch));
@@ -290,6 +289,12 @@ Status Store::scan_prefix(const void* prefix, size_t prefix_length, NameVisitor*
 Status Store::checkpoint() {
   if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
   return state_->checkpoint();
+}
+
+Status Store::compact(Compaction* compaction) {
+  if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
+  Compaction ignored;
+  return state_->compact(compaction != nullptr ? compaction : &ignored);
 }
 
 Status Store::sync() {

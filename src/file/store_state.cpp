@@ -338,7 +338,11 @@ void StoreState::keep() {
     if (stop_) break;
     lock.unlock();
     if (options_.sync == Sync::kInterval) (void)log_->sync(log_->end());
-    if (log_->since_checkpoint() > options_.checkpoint_bytes) (void)checkpoint();
+    if (log_->since_checkpoint() > options_.checkpoint_bytes) {
+      (void)checkpoint();
+      Compaction ignored;
+      if (options_.compact_by_itself) (void)compact(&ignored);
+    }
     lock.lock();
   }
 }

@@ -43,6 +43,8 @@ class StoreState {
   Status open_relation(const char* file);
   Status close();
   Status checkpoint();
+  // Takes out what nobody needs, and values out of extents that are mostly dead.
+  Status compact(Compaction* compaction);
   // Waits for a checkpoint where the log has grown beyond what recovery may have to read.
   Status bound_log();
   // Makes the log durable up to `lsn` as the sync mode asks.
@@ -61,6 +63,7 @@ class StoreState {
 
  private:
   friend class Operation;
+  friend class CleaningPager;
   // Hints are handed to one call at a time; calls of a thread come back to the same ones.  With
   // hints that are known come the thresholds of the same meta page, whatever the caller's options.
   struct HintSlot {
@@ -111,7 +114,8 @@ class StoreState {
   bool keeping_ = false;
   std::mutex keeper_mutex_;
   std::condition_variable keeper_wakes_;
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
+  std::mutex cleaning_;  // one compaction at a time
 };
 
 // One call into the engine: the ports, with hints borrowed from the store.

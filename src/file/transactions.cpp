@@ -122,6 +122,16 @@ bool XidTable::needed(Xid creator, Xid deleter) {
   return false;
 }
 
+Xid XidTable::horizon() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Xid oldest = settled_.load(std::memory_order_relaxed);
+  for (const OpenSnapshot* open = open_; open != nullptr; open = open->after_) {
+    const XidSnapshot& snapshot = open->snapshot_;
+    oldest = std::min(oldest, snapshot.count > 0 ? snapshot.running[0] : snapshot.next);
+  }
+  return oldest;
+}
+
 OpenSnapshot::OpenSnapshot(XidTable& table) : table_(table) {
   const std::lock_guard<std::mutex> lock(table_.mutex_);
   table_.take(&snapshot_);

@@ -75,6 +75,11 @@ class XidTable {
   // so that no snapshot to come sees it.
   bool needed(Xid creator, Xid deleter);
 
+  // All ids before it have ended, and every open snapshot sees how.
+  Xid horizon();
+  // All ids before it have ended.
+  Xid oldest_running() const { return settled_.load(std::memory_order_acquire); }
+
   // Waits until `holder` ends.  kConflict where it waits for `self`, by itself or through others.
   Status wait(Xid self, Xid holder);
 
@@ -130,6 +135,11 @@ class FileTransactions final : public Transactions {
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override { return table_.wait(xid_, holder); }
   bool removable(Xid) override { return false; }
+  Xid horizon() override { return table_.horizon(); }
+  bool committed(Xid xid) override { return table_.committed(xid); }
+  // Names know a value by its creator too.
+  Xid frozen(Xid creator) override { return creator; }
+  FullXid oldest_running() override { return table_.oldest_running(); }
   void log_removal(Xid, Block) override {}
   Status lost_race() override {
     return Status::Error(Code::kNotFound, "deleted by another batch meanwhile");

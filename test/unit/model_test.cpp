@@ -13,6 +13,7 @@
 #include <random>
 #include <set>
 
+#include "engine/cleaner.h"
 #include "support/test_store.h"
 
 namespace toaststore::test {
@@ -125,6 +126,8 @@ class Model {
       roll_back_to_savepoint();
     } else if (random_.below(10) == 0) {
       crash();
+    } else if (random_.below(4) == 0) {
+      compact();
     }
   }
 
@@ -323,6 +326,24 @@ class Model {
       ASSERT_OK(status);
       at = values_.erase(at);
     }
+  }
+
+  // Whatever is over is seen by everybody for a moment.  What has gone is asked of the tree.
+  void compact() {
+    self().world.horizon = static_cast<Xid>(self().session.oldest_running());
+    arm();
+    CleanReport report;
+    const Status status = toaststore::compact(self().context, 0.3, &report);
+    self().expect_idle("compaction");
+    self().world.horizon = kNoXid;
+    if (!disarm(status, {})) ASSERT_OK(status);
+    std::vector<uint64_t> ids;
+    ASSERT_OK(self().try_scan(&ids));
+    const std::set<uint64_t> left(ids.begin(), ids.end());
+    std::erase_if(values_, [&](const auto& item) {
+      const bool dead = item.second.aborted || item.second.deleter == kCommitted;
+      return dead && !left.contains(item.first);
+    });
   }
 
   void read_one(uint64_t id, uint64_t offset, uint64_t length) {

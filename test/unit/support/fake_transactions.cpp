@@ -83,6 +83,14 @@ void Session::log_removal(Xid deleter, Block block) {
   world_.removals.push_back(deleter);
 }
 
+FullXid Session::oldest_running() {
+  Xid oldest = world_.next();
+  for (const Xid xid : world_.running()) {
+    if (xid_precedes(xid, oldest)) oldest = xid;
+  }
+  return oldest;
+}
+
 Status Session::lost_race() {
   return repeatable_read ? Status::Error(Code::kConflict, "could not serialize access")
                          : Status::Error(Code::kNotFound, "no such value");

@@ -65,6 +65,10 @@ class Session final : public Transactions {
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
   bool removable(Xid deleter) override { return xid_precedes(deleter, world_.horizon); }
+  Xid horizon() override { return world_.horizon; }
+  bool committed(Xid xid) override { return world_.state(xid) == World::State::kCommitted; }
+  Xid frozen(Xid) override { return 2; }
+  FullXid oldest_running() override;
   void log_removal(Xid deleter, Block block) override;
   Status lost_race() override;
 

@@ -27,6 +27,7 @@ StoreOptions sim_options(Files* files, Sync sync) {
   options.sync_interval_ms = UINT32_MAX;
   options.checkpoint_bytes = uint64_t{1} << 40;
   options.log_segment_bytes = kMinSegmentBytes;
+  options.compaction_threshold = 0.1;
   options.files = files;
   return options;
 }
@@ -181,8 +182,10 @@ void FileLife::one() {
     });
   } else if (kind < 33) {
     run([&](WriteBatch* batch, Contents* contents) { return mix(batch, contents); });
-  } else if (kind < 36) {
+  } else if (kind < 35) {
     roll_back();
+  } else if (kind < 36) {
+    note(store_->compact(), false);
   } else if (kind < 37) {
     note(store_->checkpoint(), true);
   } else {

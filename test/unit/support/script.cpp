@@ -2,6 +2,7 @@
 
 #include "support/script.h"
 
+#include "engine/cleaner.h"
 #include "engine/geometry.h"
 #include "engine/meta.h"
 
@@ -13,7 +14,7 @@ namespace {
 constexpr uint64_t kFarId = 1000000;
 constexpr uint64_t kPerPlay = 1000;
 
-// Marks every free extent of the first map page but `keep` as taken.
+// Marks every free extent of the first map page but `keep` as taken, by values that all live.
 void fill_first_map_page(TestStore* store, int keep) {
   std::byte* page = store->pager.page(kFirstMapBlock);
   for (uint32_t i = kExtentsPerMapPage; i-- > 0;) {
@@ -21,6 +22,8 @@ void fill_first_map_page(TestStore* store, int keep) {
     if (entry.kind != ExtentKind::kFree) continue;
     if (keep-- > 0) continue;
     entry.kind = ExtentKind::kValues;
+    entry.stored_bytes = 1;
+    entry.values.flags = kCounted;
     seal_record(&entry);
     std::memcpy(page + record_offset<MapEntry>(i), &entry, sizeof(entry));
   }
@@ -59,7 +62,7 @@ void Script::play(bool stop_at_failure) {
       &Script::put_small,       &Script::put_direct,   &Script::put_extent, &Script::put_chunked,
       &Script::erase_some,      &Script::put_at_far,   &Script::put_at_gap, &Script::put_aborted,
       &Script::replace_aborted, &Script::purge_erased, &Script::put_more,   &Script::purge_leaf,
-      &Script::read_all,        &Script::put_chunked,
+      &Script::compact,         &Script::read_all,     &Script::put_chunked,
   };
   failures_.clear();
   far_id_ = kFarId + kPerPlay * plays_++;
@@ -174,6 +177,15 @@ Status Script::purge_leaf() {
     if (id < 240 && !live_.contains(id)) TOASTSTORE_TRY(store_->try_purge(id));
   }
   return Status::Ok();
+}
+
+// Everything that has ended is seen by everybody; hardly an extent is full enough to be left alone.
+Status Script::compact() {
+  store_->world.horizon = static_cast<Xid>(store_->session.oldest_running());
+  CleanReport report;
+  const Status status = toaststore::compact(store_->context, 0.4, &report);
+  store_->expect_idle("compaction");
+  return status;
 }
 
 Status Script::read_all() {

@@ -51,6 +51,7 @@ class Script {
   Status erase_some();
   Status purge_erased();
   Status purge_leaf();
+  Status compact();
   Status read_all();
 
   void done(uint64_t id, const Bytes& bytes) { pending_[id] = bytes; }

@@ -1,0 +1,53 @@
+// What vacuum and compaction are made of.  Each works off what changed since it last ran, in steps
+// that may be interrupted, fail or crash between any two: what was not done is done the next time.
+//
+//   journal  ->  entries that nobody needs go, their pieces are listed as dead
+//   dead list -> the bytes of dead pieces are charged to their extents
+//   count    ->  extents that writers have left are counted: from then on their numbers are exact
+//   compact  ->  values are copied out of extents that are mostly dead
+//
+// An extent whose pieces are all dead is free at once: readers prove what they read.
+//
+// REQUIRES, of all functions here: nobody else cleans the same store, no latch is held, and the
+// transactions port belongs to a caller without a transaction id of its own.
+
+#ifndef TOASTSTORE_ENGINE_CLEANER_H_
+#define TOASTSTORE_ENGINE_CLEANER_H_
+
+#include "engine/context.h"
+
+namespace toaststore {
+
+struct CleanReport {
+  uint64_t removed_values = 0;   // of aborted puts and committed deletes
+  uint64_t frozen_values = 0;    // committed puts that every snapshot sees
+  uint64_t counted_extents = 0;
+  uint64_t freed_blocks = 0;
+  uint64_t moved_bytes = 0;      // stored bytes of values copied
+  uint64_t lost_ranges = 0;      // dead pieces whose table can not be read: counted with their extent
+  uint64_t stuck_extents = 0;    // hold a damaged value, and stay as they are
+  // Journal records before it are done with; kNoXid: all are.
+  Xid oldest_left = kNoXid;
+};
+
+// Consumes the journals up to the horizon.
+Status clean_journals(Context& context, CleanReport* report);
+
+// Consumes the list of dead ranges.
+Status charge_dead(Context& context, CleanReport* report);
+
+// Counts the extents that no writer appends to, or has pieces in without an entry.
+Status count_extents(Context& context, CleanReport* report);
+
+// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead.
+Status compact_extents(Context& context, double threshold, CleanReport* report);
+
+// The first three: the store is as tidy as it gets without moving values.
+Status clean(Context& context, CleanReport* report);
+
+// All of it.
+Status compact(Context& context, double threshold, CleanReport* report);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_ENGINE_CLEANER_H_
