@@ -129,7 +129,16 @@ struct FreshPage {
     meta_page.release();
     if (meta.pages == kMostBlocks) return Status::Error(Code::kNoSpace, "file of names is full");
     TOASTSTORE_TRY(pager.reserve(meta.pages + 1, kMostBlocks));
+    TOASTSTORE_TRY(check_unused(pager, meta.pages));
     return page.create(pager, meta.pages++);
+  }
+
+  // Where the last write of the meta page was lost, it takes pages for free that are not.
+  static Status check_unused(Pager& pager, Block block) {
+    PageGuard page;
+    TOASTSTORE_TRY(page.read(pager, block, Latch::kShare));
+    if (load<uint16_t>(page.data(), offsetof(PageHeader, upper)) == 0) return Status::Ok();
+    return Status::Corruption(block, "page of names behind the last one is in use");
   }
 };
 

@@ -267,6 +267,28 @@ TEST_F(NamesDamage, WritersDoNotBuildOnDamage) {
   }
 }
 
+// The last write of the meta page was lost: a page that it does not count is not built over.
+TEST_F(NamesDamage, WritersDoNotTakePagesInUseForFreeOnes) {
+  NameMeta before = meta_;
+  before.pages--;
+  make_name_meta(before, pager_.page(kNameMetaBlock));
+  Xid xid;
+  ASSERT_OK(state_->xids().begin(&xid));
+  const Status status = with_names([&](Names& names, Operation& operation) {
+    operation.join(xid);
+    Status status;
+    bool replaced;
+    for (uint64_t i = 1000; status.ok() && i < 2000; i++) {
+      status = names.set(key(i), nullptr, 0, &replaced);
+    }
+    return status;
+  });
+  state_->xids().abort(xid);
+  EXPECT_TRUE(is_damage(status)) << status;
+  EXPECT_EQ(status.block, before.pages);
+  EXPECT_TRUE(read_all());
+}
+
 // A whole sector is gone, or another page's, or an old one's.
 TEST_F(NamesDamage, GarbageInPlaceOfPagesIsNoticed) {
   Random random(13);
