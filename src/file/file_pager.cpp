@@ -163,13 +163,13 @@ Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
 }
 
 Status FilePager::lock_lane(uint8_t lane, bool wait, bool* locked) {
-  *locked = true;
-  if (wait) {
-    locks_.lanes[lane].lock();
-  } else {
-    *locked = locks_.lanes[lane].try_lock();
-  }
-  return Status::Ok();
+  *locked = locks_.lanes.try_lock_lane(lane, xid_);
+  if (*locked || !wait) return Status::Ok();
+  if (writing_ != nullptr) writing_->unlock();
+  const Status status = locks_.lanes.lock_lane(lane, xid_);
+  if (writing_ != nullptr) writing_->lock();
+  *locked = status.ok();
+  return status;
 }
 
 Status FilePager::lock_creation() {
