@@ -212,6 +212,10 @@ class Store {
 };
 
 // Several changes that happen together or not at all.  Dropped without commit(), none does.
+//
+// A change of a value, an id or a name that another open batch has changed waits for that batch's
+// end.  So a thread that has several open must not change one in two of them: it would wait for
+// itself.  Batches that wait for each other in a circle are told apart: one hears kConflict.
 class WriteBatch {
  public:
   explicit WriteBatch(Store* store);
@@ -220,8 +224,9 @@ class WriteBatch {
   WriteBatch& operator=(const WriteBatch&) = delete;
 
   Status put(const void* bytes, size_t length, uint64_t* id);
+  // kConflict, as every change, where this and other batches wait for each other.
   Status put_at(uint64_t id, const void* bytes, size_t length);
-  // kNotFound; kConflict where this and another batch wait for each other.
+  // kNotFound; kConflict as above.
   Status erase(uint64_t id);
   // As Store's; kConflict as above.
   Status set(const void* key, size_t key_length, const void* bytes, size_t length,

@@ -19,12 +19,14 @@ enum class StoreFile : uint8_t {
 };
 inline constexpr int kStoreFiles = 2;
 
-struct PageId {
+// A word of its own, or clang calls a library to read one atomically.
+struct alignas(8) PageId {
   StoreFile file;
   Block block;
 
   friend bool operator==(const PageId&, const PageId&) = default;
 };
+static_assert(sizeof(PageId) == 8);
 
 class DataFile {
  public:

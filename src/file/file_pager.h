@@ -7,12 +7,13 @@
 #include <mutex>
 
 #include "file/buffer_pool.h"
+#include "file/transactions.h"
 
 namespace toaststore {
 
 // Locks that are not latches: their holder does I/O and may wait.
 struct StoreLocks {
-  std::mutex lanes[kLanes];
+  XidTable& lanes;
   std::mutex creation;
 };
 
@@ -22,8 +23,11 @@ class FilePager : public Pager {
   FilePager(StoreFile file, DataFile& pages, BufferPool& pool, Log* log, StoreLocks& locks)
       : file_(file), pages_(pages), pool_(pool), log_(log), locks_(locks) {}
 
-  // The transaction whose doing the changes are.
-  void set_xid(Xid xid) { xid_ = xid; }
+  // The transaction whose doing the changes are.  REQUIRED before a lane is locked.
+  void join(Xid xid, Writing* writing) {
+    xid_ = xid;
+    writing_ = writing;
+  }
   // Has anything been changed?
   bool wrote() const { return wrote_; }
 
@@ -35,7 +39,7 @@ class FilePager : public Pager {
   Status apply(const Change& change) override;
   Status write_piece(const PieceWrite& piece, uint16_t* item) override;
   Status lock_lane(uint8_t lane, bool wait, bool* locked) override;
-  void unlock_lane(uint8_t lane) override { locks_.lanes[lane].unlock(); }
+  void unlock_lane(uint8_t lane) override { locks_.lanes.unlock_lane(lane); }
   Status lock_creation() override;
   void unlock_creation() override { locks_.creation.unlock(); }
   Status pause(Step) override { return Status::Ok(); }
@@ -50,6 +54,7 @@ class FilePager : public Pager {
   Log* log_;
   StoreLocks& locks_;
   Xid xid_ = kNoXid;
+  Writing* writing_ = nullptr;
   bool wrote_ = false;
 };
 

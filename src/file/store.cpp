@@ -69,9 +69,9 @@ class Changes {
     TOASTSTORE_TRY(state_->log()->health());
     TOASTSTORE_TRY(state_->bound_log());
     TOASTSTORE_TRY(transactions_.begin());
-    const std::shared_lock<std::shared_mutex> writing(state_->writers());
+    Writing writing(state_->writers());
     Operation operation(state_);
-    operation.join(transactions_.xid());
+    operation.join(transactions_.xid(), &writing);
     const Status status = call(operation);
     wrote_ = wrote_ || operation.wrote();
     return status;

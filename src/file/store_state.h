@@ -1,7 +1,8 @@
 // An open store: files, cache, log, transactions, and the thread that looks after them.
 //
 // Invariants:
-//   * Every call that changes pages holds `writers` shared; verify() holds it exclusively.
+//   * Every call that changes pages holds `writers` shared, but not while it waits for another
+//     batch; verify() holds it exclusively.
 //   * One checkpoint at a time.  The log's records before redo are not needed once the control file
 //     that names redo is durable, and only then do their segments go.
 //   * A failed sync ends the handle (Log::health): what the disk holds is unknown until recovery.
@@ -101,7 +102,7 @@ class StoreState {
   std::unique_ptr<Log> log_;
   XidTable xids_;
   NameTree name_tree_;
-  StoreLocks locks_;
+  StoreLocks locks_{xids_, {}};
   MallocMemory memory_;
   std::shared_mutex writers_;
   HintSlot hint_slots_[kHintSlots];
@@ -144,10 +145,10 @@ class Operation {
   IdStore& values() { return values_; }
   Names& names() { return names_; }
   // The changes that follow are this transaction's.
-  void join(Xid xid) {
-    transactions_.join(xid);
-    pager_.set_xid(xid);
-    names_pager_.set_xid(xid);
+  void join(Xid xid, Writing* writing = nullptr) {
+    transactions_.join(xid, writing);
+    pager_.join(xid, writing);
+    names_pager_.join(xid, writing);
   }
   bool wrote() const { return pager_.wrote() || names_pager_.wrote(); }
 

@@ -51,7 +51,7 @@ Status XidTable::begin(Xid* xid) {
     aborted_space_ = space;
   }
   *xid = next_++;
-  running_[count_++] = {*xid, kNoXid, false};
+  running_[count_++] = {*xid, kNoXid, nullptr, false};
   settle();
   return Status::Ok();
 }
@@ -146,19 +146,55 @@ OpenSnapshot::~OpenSnapshot() {
   if (after_ != nullptr) after_->before_ = before_;
 }
 
+// Does `other` wait for `self`?  REQUIRES: under the mutex.
+Status XidTable::check_circle(Xid self, Xid other) {
+  while (other != kNoXid) {
+    if (other == self) return Status::Error(Code::kConflict, "batches wait for each other");
+    const Running* next = find(other);
+    if (next == nullptr) break;
+    other = next->lane != nullptr ? next->lane->load() : next->waits_for;
+  }
+  return Status::Ok();
+}
+
 Status XidTable::wait(Xid self, Xid holder) {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     if (find(holder) == nullptr) return Status::Ok();
-    for (Xid other = holder; other != kNoXid;) {
-      if (other == self) return Status::Error(Code::kConflict, "batches wait for each other");
-      const Running* next = find(other);
-      other = next != nullptr ? next->waits_for : kNoXid;
-    }
+    TOASTSTORE_TRY(check_circle(self, holder));
     if (self != kNoXid) find(self)->waits_for = holder;
     ended_.wait(lock);
     if (self != kNoXid) find(self)->waits_for = kNoXid;
   }
+}
+
+bool XidTable::try_lock_lane(uint8_t lane, Xid self) {
+  Xid nobody = kNoXid;
+  return lanes_[lane].compare_exchange_strong(nobody, self);
+}
+
+// A holder that ends its call looks for those who wait after it has let go, and they count
+// themselves before they look at the lane: one of the two sees the other.
+Status XidTable::lock_lane(uint8_t lane, Xid self) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  lane_waiters_++;
+  Status status;
+  while (status.ok() && !try_lock_lane(lane, self)) {
+    status = check_circle(self, lanes_[lane].load());
+    if (!status.ok()) break;
+    find(self)->lane = &lanes_[lane];
+    ended_.wait(lock);
+    find(self)->lane = nullptr;
+  }
+  lane_waiters_--;
+  return status;
+}
+
+void XidTable::unlock_lane(uint8_t lane) {
+  lanes_[lane].store(kNoXid);
+  if (lane_waiters_.load() == 0) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ended_.notify_all();
 }
 
 Status XidTable::unfinished(Xid* next, std::unique_ptr<Xid[]>* xids, uint32_t* count) {
@@ -179,6 +215,13 @@ bool FileTransactions::seen(Xid xid) {
   if (xid == xid_ && xid != kNoXid) return true;
   if (!table_.committed(xid)) return false;
   return snapshot_ == nullptr || snapshot_->sees(xid);
+}
+
+Status FileTransactions::wait(Xid holder) {
+  if (writing_ != nullptr) writing_->unlock();
+  const Status status = table_.wait(xid_, holder);
+  if (writing_ != nullptr) writing_->lock();
+  return status;
 }
 
 bool FileTransactions::visible(const Stamps& stamps) {

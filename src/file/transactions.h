@@ -7,6 +7,8 @@
 //   * `logged` is set under the log's insertion lock, together with the commit record: a checkpoint
 //     knows exactly whose commit lies behind its position.
 //   * A commit is seen by others when it is as durable as the store's sync mode promises.
+//   * Lanes are locked here too, for a transaction may wait for another with a lane in hand: no
+//     circle of those that wait is ever closed, be it for transactions or for lanes.
 
 #ifndef TOASTSTORE_FILE_TRANSACTIONS_H_
 #define TOASTSTORE_FILE_TRANSACTIONS_H_
@@ -15,7 +17,9 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 
+#include "engine/format.h"
 #include "engine/transactions.h"
 
 namespace toaststore {
@@ -33,6 +37,10 @@ struct XidSnapshot {
 };
 
 class XidTable;
+
+// A writer's share in the store, which verify() takes for itself.  Who waits for another
+// transaction lets go of it meanwhile: the other may be in the hands of the one who verifies.
+using Writing = std::shared_lock<std::shared_mutex>;
 
 // A snapshot that is kept in mind while it exists: what it sees does not go.
 class OpenSnapshot {
@@ -83,6 +91,12 @@ class XidTable {
   // Waits until `holder` ends.  kConflict where it waits for `self`, by itself or through others.
   Status wait(Xid self, Xid holder);
 
+  // A lane is locked by a transaction, for the time of one call.
+  bool try_lock_lane(uint8_t lane, Xid self);
+  // Waits for the lane.  kConflict as above.
+  Status lock_lane(uint8_t lane, Xid self);
+  void unlock_lane(uint8_t lane);
+
   // What the control file has to say: the next id, and all that aborted or have no commit record.
   // REQUIRES: under the log's insertion lock.
   Status unfinished(Xid* next, std::unique_ptr<Xid[]>* xids, uint32_t* count);
@@ -91,12 +105,14 @@ class XidTable {
   struct Running {
     Xid xid;
     Xid waits_for;
+    const std::atomic<Xid>* lane;  // whose holder it waits for, or null
     bool logged;
   };
 
   friend class OpenSnapshot;
 
   Running* find(Xid xid);
+  Status check_circle(Xid self, Xid other);
   void take(XidSnapshot* snapshot) const;
   bool in_aborted(Xid xid) const;
   void end(Xid xid, bool aborted);
@@ -110,6 +126,8 @@ class XidTable {
   std::atomic<Xid> settled_{kFirstNormalXid};
   Running running_[kMaxRunning];
   uint32_t count_ = 0;
+  std::atomic<Xid> lanes_[kLanes] = {};  // their holders
+  std::atomic<uint32_t> lane_waiters_{0};
   std::unique_ptr<Xid[]> aborted_;  // ascending
   std::atomic<uint32_t> aborted_count_{0};
   uint32_t aborted_space_ = 0;
@@ -125,7 +143,10 @@ class FileTransactions final : public Transactions {
 
   Status begin() { return xid_ == kNoXid ? table_.begin(&xid_) : Status::Ok(); }
   Xid xid() const { return xid_; }
-  void join(Xid xid) { xid_ = xid; }
+  void join(Xid xid, Writing* writing = nullptr) {
+    xid_ = xid;
+    writing_ = writing;
+  }
   void forget() { xid_ = kNoXid; }
 
   Xid current() override { return xid_; }
@@ -133,7 +154,7 @@ class FileTransactions final : public Transactions {
   uint32_t command() override { return 0; }
   bool visible(const Stamps& stamps) override;
   Fate fate(const Stamps& stamps, Xid* holder) override;
-  Status wait(Xid holder) override { return table_.wait(xid_, holder); }
+  Status wait(Xid holder) override;
   bool removable(Xid) override { return false; }
   Xid horizon() override { return table_.horizon(); }
   bool committed(Xid xid) override { return table_.committed(xid); }
@@ -151,6 +172,7 @@ class FileTransactions final : public Transactions {
   XidTable& table_;
   const XidSnapshot* snapshot_;
   Xid xid_ = kNoXid;
+  Writing* writing_ = nullptr;
 };
 
 }  // namespace toaststore

@@ -64,6 +64,7 @@ void store_seed(const std::filesystem::path& directory, const std::string& name,
 
   const auto& data = *files.files.at("s/data");
   write(directory, "pages", name, data.data(), data.size());
+  write(directory, "relation", name, data.data(), data.size());
   size_t log_length = log.size();
   while (log_length > 0 && log[log_length - 1] == std::byte{}) log_length--;
   std::vector<std::byte> whole{std::byte(before.size() / 8)};
@@ -74,6 +75,26 @@ void store_seed(const std::filesystem::path& directory, const std::string& name,
   if (record.decode(log.data() + kGroupHeaderBytes, log_length - kGroupHeaderBytes).ok()) {
     write(directory, "record", name, log.data() + kGroupHeaderBytes, record.header.length);
   }
+}
+
+// The keys of the target, and longer ones where there are more: they fill more than one page.
+void names_seed(const std::filesystem::path& directory, const std::string& name, int names) {
+  MemoryFiles files;
+  StoreOptions options;
+  options.files = &files;
+  options.cache_bytes = 1 << 20;
+  Store* store;
+  must(Store::open("s", options, &store));
+  for (int i = 0; i < names; i++) {
+    std::string key = "name " + std::to_string(i);
+    if (i >= 8) key += std::string(200, 'n');
+    must(store->set(key.data(), key.size(), "value", 5));
+    if (i % 3 == 0) must(store->set(key.data(), key.size(), "again", 5));
+  }
+  must(store->close());
+  delete store;
+  const auto& pages = *files.files.at("s/names");
+  write(directory, "names", name, pages.data(), pages.size());
 }
 
 void codec_seed(const std::filesystem::path& directory, const std::string& name,
@@ -99,6 +120,9 @@ int main(int argc, char** argv) {
   fuzz::store_seed(argv[1], "split", Codec::kNone, 200, 10);
   fuzz::codec_seed(argv[1], "lz4", {Codec::kLz4, 0});
   fuzz::codec_seed(argv[1], "zstd", {Codec::kZstd, 1});
+  fuzz::names_seed(argv[1], "empty", 0);
+  fuzz::names_seed(argv[1], "leaf", 8);
+  fuzz::names_seed(argv[1], "split", 100);
   std::string operations;
   for (int i = 0; i < 200; i++) operations += static_cast<char>(i * 37 + i / 5);
   fuzz::write(argv[1], "operations", "mixed", operations.data(), operations.size());

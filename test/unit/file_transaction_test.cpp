@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "file/transactions.h"
+#include "support/event.h"
 #include "support/file_life.h"
 
 namespace toaststore::test {
@@ -178,6 +179,87 @@ TEST_F(FileTransaction, ThatWaitsForItselfThroughOthersIsAConflict) {
   expect_sound(store_.get());
 }
 
+// While one writes a large value, another takes its id, then wants an id that the lane of the first
+// has in stock.  The first waits with its lane in hand, so that each waits for the other.
+TEST_F(FileTransaction, ThatWaitsForItselfThroughALaneIsAConflict) {
+  store_.reset();
+  Event writing, taken;
+  std::atomic<bool> watch{false};
+  std::thread::id writer;
+  files_.before = [&](SimCall call, const std::string& path) {
+    if (!watch || call != SimCall::kReserve || path != "/sim/store/data") return;
+    if (std::this_thread::get_id() != writer) return;
+    watch = false;
+    writing.set();
+    taken.wait();
+  };
+  open();
+  constexpr uint64_t kWanted = 500;
+  ASSERT_OK(store_->put_at(1000, "value", 5));  // so that the id is below those handed out
+  uint64_t id;
+  // Each thread comes to a lane of its own: all have a page with room.
+  for (int i = 0; i < kLanes; i++) std::thread([&] { put("value"); }).join();
+  Status first_status;
+  std::thread thread([&] {
+    writer = std::this_thread::get_id();
+    auto first = batch();
+    EXPECT_OK(first->put("value", 5, &id));
+    const Bytes large = random_bytes(1, 100000);
+    watch = true;
+    first_status = first->put_at(kWanted, large.data(), large.size());
+    writing.set();
+    if (first_status.ok()) EXPECT_OK(first->commit());
+  });
+  writing.wait();
+  EXPECT_FALSE(watch) << "the value needed no space";
+  auto second = batch();
+  EXPECT_OK(put_at(second.get(), kWanted));
+  taken.set();
+  const Status second_status = put_at(second.get(), id + 1);
+  if (second_status.ok()) EXPECT_OK(second->commit());
+  second.reset();
+  thread.join();
+  EXPECT_NE(first_status.ok(), second_status.ok());
+  EXPECT_TRUE(first_status.is(Code::kConflict) || second_status.is(Code::kConflict))
+      << first_status << "; " << second_status;
+  EXPECT_EQ(read_all(store_.get())[kWanted].size(), second_status.ok() ? 5u : 100000u);
+  expect_sound(store_.get());
+  store_.reset();
+}
+
+// Whichever of the two comes last hears of it.
+TEST(XidTableLanes, ThatWaitForEachOtherAreAConflict) {
+  XidTable table;
+  ASSERT_OK(table.load(kFirstNormalXid, nullptr, 0));
+  Xid xids[2];
+  for (uint8_t i = 0; i < 2; i++) {
+    ASSERT_OK(table.begin(&xids[i]));
+    ASSERT_TRUE(table.try_lock_lane(i, xids[i]));
+  }
+  std::atomic<int> conflicts{0};
+  const auto take_the_other = [&](uint8_t mine) {
+    const auto other = static_cast<uint8_t>(1 - mine);
+    const Status status = table.lock_lane(other, xids[mine]);
+    conflicts += status.is(Code::kConflict);
+    if (status.ok()) table.unlock_lane(other);
+    table.unlock_lane(mine);
+  };
+  std::thread thread([&] { take_the_other(0); });
+  take_the_other(1);
+  thread.join();
+  EXPECT_EQ(conflicts, 1);
+}
+
+// Whoever verifies may hold what another waits for.
+TEST_F(FileTransaction, ThatWaitsKeepsNobodyFromVerifying) {
+  auto first = batch();
+  ASSERT_OK(put_at(first.get(), 1000));
+  Waiter second([&] { return store_->put_at(1000, "second", 6); });
+  expect_sound(store_.get());
+  EXPECT_OK(first->commit());
+  EXPECT_EQ(second.result().code, Code::kExists);
+}
+
 TEST_F(FileTransaction, OneTooManyIsRefusedAndTheRestGoOn) {
   std::vector<std::unique_ptr<WriteBatch>> batches;
   uint64_t id;
@@ -245,7 +327,6 @@ TEST_F(FileTransaction, ThatErasedAndWasDroppedHasErasedNothing) {
   EXPECT_FALSE(has(id));
 }
 
-// What was done before the error may be half of something.
 // What cannot be is refused, and nothing of it is done: the rest of the batch stands.
 TEST_F(FileTransaction, ThatWasRefusedACallGoesOn) {
   put("makes the store");

@@ -63,12 +63,13 @@ int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
 
 namespace {
 
-// The ordinary operator, whose memory the ordinary delete takes back.
-template <typename... Alignment>
-void* allocate(size_t bytes, Alignment... alignment) noexcept {
+// The ordinary operator, whose memory the ordinary delete takes back.  AddressSanitizer tells the
+// operators for arrays from the others.
+template <typename Operator>
+void* allocate(Operator ordinary) noexcept {
   if (refuse()) return nullptr;
   try {
-    return ::operator new(bytes, alignment...);
+    return ordinary();
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
@@ -76,11 +77,15 @@ void* allocate(size_t bytes, Alignment... alignment) noexcept {
 
 }  // namespace
 
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
-void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate([&] { return ::operator new(bytes); });
+}
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate([&] { return ::operator new[](bytes); });
+}
 void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return allocate(bytes, alignment);
+  return allocate([&] { return ::operator new(bytes, alignment); });
 }
 void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return allocate(bytes, alignment);
+  return allocate([&] { return ::operator new[](bytes, alignment); });
 }

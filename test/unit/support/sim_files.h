@@ -69,6 +69,11 @@ class SimFiles final : public Files {
   size_t operations() const { return journal_.size(); }
   uint64_t count(SimCall call) const { return counts_[static_cast<int>(call)].load(); }
   uint64_t bytes_read() const { return bytes_read_.load(); }
+  // Of the files there are now, those that begin with `prefix`; also while a store is open.
+  std::vector<std::string> paths(const std::string& prefix) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return live_.paths(prefix);
+  }
   // As it is read now; a test may damage it.
   SimDisk& disk() { return live_; }
 
