@@ -55,7 +55,7 @@ struct StoreOptions {
   uint64_t log_segment_bytes = 16 * 1024 * 1024;
   double compaction_threshold = 0.5;  // share of an extent that must be dead, from 0 to 1
   bool compact_by_itself = true;      // after a checkpoint that the log asked for
-  Files* files = nullptr;  // the operating system's; for tests
+  Files* files = nullptr;             // the operating system's; for tests
 };
 
 // Bytes that a call gives back.

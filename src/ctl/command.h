@@ -100,6 +100,7 @@ int list(const Arguments& arguments);
 int stat(const Arguments& arguments);
 int verify(const Arguments& arguments);
 int page(const Arguments& arguments);
+int compact(const Arguments& arguments);
 int checkpoint(const Arguments& arguments);
 int import_files(const Arguments& arguments);
 int export_files(const Arguments& arguments);

@@ -1,4 +1,4 @@
-// stat, verify, checkpoint.
+// stat, verify, compact, checkpoint.
 
 #include <algorithm>
 #include <cstdio>
@@ -203,6 +203,31 @@ int verify(const Arguments& arguments) {
   if (faults.count == 0) return kDone;
   throw Failure(kNotFound, arguments.store() + ": " + std::to_string(faults.count) +
                                (faults.count == 1 ? " fault" : " faults"));
+}
+
+int compact(const Arguments& arguments) {
+  OpenStore store(arguments.store(), OpenStore::For::kWriting);
+  Statistics statistics{};
+  expect(store->statistics(&statistics), arguments.store());
+  Compaction done;
+  Status status;
+  {
+    const Progress progress("compacting", statistics.data_bytes, [&] {
+      Statistics now{};
+      return store->statistics(&now).ok() ? now.cache_misses * kPageBytes : 0;
+    });
+    status = store->compact(&done);
+  }
+  expect(status, arguments.store());
+  const auto print = [](const char* what, uint64_t number) {
+    std::printf("%s\t%llu\n", what, static_cast<unsigned long long>(number));
+  };
+  print("removed_values", done.removed_values);
+  print("moved_bytes", done.moved_bytes);
+  print("freed_bytes", done.freed_bytes);
+  finish_printing();
+  store.close();
+  return kDone;
 }
 
 // Closing checkpoints too; this says at once if it fails.

@@ -119,6 +119,7 @@ const std::vector<Command>& commands() {
        "writes each value that has a name into a file of that name below DIR",
        {ids},
        export_files},
+      {"compact", "", 0, 0, "makes room of what was removed; prints how much", {}, compact},
       {"checkpoint",
        "",
        0,

@@ -179,8 +179,8 @@ Status Appender::append(uint64_t id, uint32_t sequence, const std::byte* bytes, 
 
 Status Appender::append_copy(const RunRef& old, const std::byte* bytes, RunRef* run) {
   *run = old;
-  return append_run(
-      bytes, 0, piece_count(context_.options.kind, old.stored_bytes, old.first_bytes), run);
+  return append_run(bytes, 0, piece_count(context_.options.kind, old.stored_bytes, old.first_bytes),
+                    run);
 }
 
 // REQUIRES: all but the place of the run is filled in.

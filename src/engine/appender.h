@@ -36,8 +36,8 @@ inline uint32_t piece_count(StoreKind kind, uint32_t stored_bytes, uint16_t firs
   return 1 + (rest + max_piece(kind) - 1) / max_piece(kind);
 }
 
-// Whose pieces are appended: a transaction's, or copies that the cleaner makes, which are in nobody's
-// way once the cleaner is gone.
+// Whose pieces are appended: a transaction's, or copies that the cleaner makes, which are in
+// nobody's way once the cleaner is gone.
 enum class Writer : uint8_t { kTransaction, kCleaner };
 
 class Appender {

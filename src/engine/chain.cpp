@@ -152,7 +152,8 @@ Status read_first_page(Context& context, ChainId chain, Block* block, ChainTail*
   if (*block == kNoBlock) return Status::Ok();
   PageGuard page;
   const Status status = page.read(context.pager, *block, Latch::kShare, chain.kind);
-  if (status.is(Code::kRetry)) return Status::Corruption(*block, "first page of a chain is missing");
+  if (status.is(Code::kRetry))
+    return Status::Corruption(*block, "first page of a chain is missing");
   TOASTSTORE_TRY(status);
   TOASTSTORE_TRY(check_chain_page(page, chain));
   *tail = page.tail<ChainTail>();

@@ -185,8 +185,6 @@ class Charger {
 
 }  // namespace
 
-Status charge_dead(Context& context, CleanReport* report) {
-  return Charger(context, report).run();
-}
+Status charge_dead(Context& context, CleanReport* report) { return Charger(context, report).run(); }
 
 }  // namespace toaststore

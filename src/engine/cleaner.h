@@ -19,13 +19,13 @@
 namespace toaststore {
 
 struct CleanReport {
-  uint64_t removed_values = 0;   // of aborted puts and committed deletes
-  uint64_t frozen_values = 0;    // committed puts that every snapshot sees
+  uint64_t removed_values = 0;  // of aborted puts and committed deletes
+  uint64_t frozen_values = 0;   // committed puts that every snapshot sees
   uint64_t counted_extents = 0;
   uint64_t freed_blocks = 0;
-  uint64_t moved_bytes = 0;      // stored bytes of values copied
-  uint64_t lost_ranges = 0;      // dead pieces whose table can not be read: counted with their extent
-  uint64_t stuck_extents = 0;    // hold a damaged value, and stay as they are
+  uint64_t moved_bytes = 0;    // stored bytes of values copied
+  uint64_t lost_ranges = 0;    // dead pieces whose table can not be read: counted with their extent
+  uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
   // Journal records before it are done with; kNoXid: all are.
   Xid oldest_left = kNoXid;
 };

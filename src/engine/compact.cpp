@@ -182,7 +182,8 @@ class Mover {
   Status read_table(const RunRef& run, ChunkRef* refs, uint32_t* count) {
     *count = run.stored_bytes / sizeof(ChunkRef);
     if (*count > kTableEntries) return Status::Error(Code::kRetry, "chunk table is too long");
-    TOASTSTORE_TRY(read_run(context_, run, 0, run.stored_bytes, reinterpret_cast<std::byte*>(refs)));
+    TOASTSTORE_TRY(
+        read_run(context_, run, 0, run.stored_bytes, reinterpret_cast<std::byte*>(refs)));
     if (crc32c(refs, run.stored_bytes) != run.crc) {
       return Status::Error(Code::kRetry, "chunk table does not match its CRC", run.block);
     }
@@ -192,8 +193,7 @@ class Mover {
   Status copy_table(Appender* appender, const ChunkRef* refs, const RunRef& old, RunRef* copy) {
     RunRef changed = old;
     changed.crc = crc32c(refs, old.stored_bytes);
-    TOASTSTORE_TRY(
-        appender->append_copy(changed, reinterpret_cast<const std::byte*>(refs), copy));
+    TOASTSTORE_TRY(appender->append_copy(changed, reinterpret_cast<const std::byte*>(refs), copy));
     work().move.add(old, *copy);
     return Status::Ok();
   }
@@ -252,8 +252,8 @@ class Mover {
     Block last = kNoBlock;
     for (uint16_t i = 0; i < work().move.runs; i++) {
       const DeadRecord& run = work().move.old_runs[i];
-      const uint32_t pieces = piece_count(context_.options.kind, static_cast<uint32_t>(run.bytes),
-                                          run.first_bytes);
+      const uint32_t pieces =
+          piece_count(context_.options.kind, static_cast<uint32_t>(run.bytes), run.first_bytes);
       left += pieces - (run.block == last ? 1 : 0);
       last = run.block + pieces - 1;
     }

@@ -51,8 +51,8 @@ struct RunRequest {
   FullXid writer;
 };
 
-// Opens a run in a hole before the lane's, or extends that in place if the blocks behind it are free
-// (then *run starts at the extent of `position`), or opens another.  Logged before it returns.
+// Opens a run in a hole before the lane's, or extends that in place if the blocks behind it are
+// free (then *run starts at the extent of `position`), or opens another.  Logged before it returns.
 Status take_run(Context& context, const RunRequest& request, Run* run);
 
 // The entries of a map page just created: its own extent holds pages, the first of them itself.

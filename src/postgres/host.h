@@ -87,6 +87,10 @@ class ServerTransactions final : public Transactions {
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
   bool removable(Xid deleter) override;
+  Xid horizon() override { return GetOldestNonRemovableTransactionId(rel_); }
+  bool committed(Xid xid) override { return TransactionIdDidCommit(xid); }
+  Xid frozen(Xid) override { return FrozenTransactionId; }
+  FullXid oldest_running() override;
   void log_removal(Xid deleter, Block block) override;
   Status lost_race() override;
 

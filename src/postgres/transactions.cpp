@@ -7,15 +7,13 @@ namespace toaststore {
 
 namespace {
 
-bool frozen(Xid xid) { return xid == FrozenTransactionId || xid == BootstrapTransactionId; }
-
-bool committed(Xid xid) { return frozen(xid) || TransactionIdDidCommit(xid); }
+bool is_frozen(Xid xid) { return xid == FrozenTransactionId || xid == BootstrapTransactionId; }
 
 bool own(Xid xid) { return TransactionIdIsCurrentTransactionId(xid); }
 
 // Has a change by this transaction and command happened, for the snapshot?
 bool happened(Snapshot snapshot, Xid xid, CommandId command) {
-  if (frozen(xid)) return true;
+  if (is_frozen(xid)) return true;
   if (own(xid)) {
     return snapshot->snapshot_type != SNAPSHOT_MVCC || command < snapshot->curcid;
   }
@@ -23,6 +21,14 @@ bool happened(Snapshot snapshot, Xid xid, CommandId command) {
     return !XidInMVCCSnapshot(xid, snapshot) && TransactionIdDidCommit(xid);
   }
   return !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(xid);
+}
+
+// A transaction id of the last half of the circle, with its epoch.
+FullTransactionId widen(Xid xid) {
+  const FullTransactionId next = ReadNextFullTransactionId();
+  uint32 epoch = EpochFromFullTransactionId(next);
+  if (xid > XidFromFullTransactionId(next)) epoch--;
+  return FullTransactionIdFromEpochAndXid(epoch, xid);
 }
 
 }  // namespace
@@ -63,7 +69,7 @@ Fate ServerTransactions::fate(const Stamps& stamps, Xid* holder) {
     const bool later = snapshot_ != nullptr && snapshot_->snapshot_type == SNAPSHOT_MVCC &&
                        stamps.cmin >= snapshot_->curcid;
     if (later && stamps.xmax == kNoXid) return Fate::kUnseen;
-  } else if (!frozen(stamps.xmin)) {
+  } else if (!is_frozen(stamps.xmin)) {
     if (TransactionIdIsInProgress(stamps.xmin)) {
       *holder = stamps.xmin;
       return Fate::kCreating;
@@ -88,14 +94,14 @@ bool ServerTransactions::removable(Xid deleter) {
   return TransactionIdPrecedes(deleter, GetOldestNonRemovableTransactionId(rel_));
 }
 
+// No transaction that is older than the horizon runs in this database.
+FullXid ServerTransactions::oldest_running() { return U64FromFullTransactionId(widen(horizon())); }
+
 // GiST's record of a page that is used again changes nothing and is replayed by core as a conflict
 // with every snapshot that is not newer than the transaction.
 void ServerTransactions::log_removal(Xid deleter, Block block) {
   if (!RelationNeedsWAL(rel_) || !XLogStandbyInfoActive()) return;
-  const FullTransactionId next = ReadNextFullTransactionId();
-  uint32 epoch = EpochFromFullTransactionId(next);
-  if (deleter > XidFromFullTransactionId(next)) epoch--;
-  gistXLogPageReuse(rel_, block, FullTransactionIdFromEpochAndXid(epoch, deleter));
+  gistXLogPageReuse(rel_, block, widen(deleter));
 }
 
 Status ServerTransactions::lost_race() {

@@ -13,7 +13,7 @@ use Test::More;
 
 my $help = ctl_ok('--help');
 my @commands = $help =~ /^  ([a-z]+) STORE/mg;
-is_deeply([ sort @commands ], [ sort qw(put get ls rm stat verify page import export checkpoint) ], 'the help shows every command');
+is_deeply([ sort @commands ], [ sort qw(put get ls rm stat verify page import export compact checkpoint) ], 'the help shows every command');
 my @options = sort { $a cmp $b } $help =~ /--([a-z]+)/g;
 for my $command (@commands)
 {
@@ -113,7 +113,7 @@ for my $case (
 	[ 1, [ 'stat', $store, 2 ], qr/value 2: no such value/ ],
 	[ 1, [ 'page', $store, 1_000_000 ], qr/there is no block 1000000, but \d+ blocks/ ],
 	[ 1, [ 'page', $store, 4_294_967_297 ], qr/there is no block 4294967297/ ],
-	(map { [ 3, [ $_, $missing ], qr/$missing: there is no store/ ] } qw(ls stat verify checkpoint)),
+	(map { [ 3, [ $_, $missing ], qr/$missing: there is no store/ ] } qw(ls stat verify compact checkpoint)),
 	[ 3, [ 'export', $missing, "$missing.too" ], qr/$missing: there is no store/ ],
 	[ 3, [ 'import', $missing, "$missing.too" ], qr/$missing.too: No such file or directory/ ],
 	(map { [ 3, [ $_, $missing, 1 ], qr/$missing: there is no store/ ] } qw(get rm stat)),
@@ -132,6 +132,7 @@ for my $case (
 	[ 3, [ 'put', $store, '--id', 2**47, $file ], qr/out of range/ ],
 	[ 3, [ 'put', "$store/data", $file ], qr/a server's store can only be read/ ],
 	[ 3, [ 'rm', "$store/data", 1 ], qr/a server's store can only be read/ ],
+	[ 3, [ 'compact', "$store/data" ], qr/a server's store can only be read/ ],
 	[ 3, [ 'checkpoint', "$store/data" ], qr/a server's store can only be read/ ],
 	[ 3, [ 'get', $store, 1, '-o', "$missing/file" ], qr{$missing/file: No such file or directory} ])
 {

@@ -59,9 +59,9 @@ void bring_to_the_edge(TestStore* store, std::map<uint64_t, Bytes>* live) {
 
 void Script::play(bool stop_at_failure) {
   static constexpr Operation kOperations[] = {
-      &Script::put_small,       &Script::put_direct,   &Script::put_extent, &Script::put_chunked,
-      &Script::erase_some,      &Script::put_at_far,   &Script::put_at_gap, &Script::put_aborted,
-      &Script::replace_aborted, &Script::purge_erased, &Script::put_more,   &Script::purge_leaf,
+      &Script::put_small,       &Script::put_direct,   &Script::put_extent,  &Script::put_chunked,
+      &Script::erase_some,      &Script::put_at_far,   &Script::put_at_gap,  &Script::put_aborted,
+      &Script::replace_aborted, &Script::purge_erased, &Script::put_more,    &Script::purge_leaf,
       &Script::compact,         &Script::read_all,     &Script::put_chunked,
   };
   failures_.clear();
