@@ -94,6 +94,7 @@ struct Statistics {
   uint64_t cache_hits;
   uint64_t cache_misses;
   uint64_t checkpoints;  // since the store was opened
+  uint64_t compactions;  // the same
   uint64_t next_id;
 };
 

@@ -35,6 +35,7 @@ Status StoreState::compact(Compaction* compaction) {
   compaction->removed_values = report.removed_values;
   compaction->moved_bytes = report.moved_bytes;
   compaction->freed_bytes = report.freed_blocks * kPageBytes;
+  if (status.ok()) compactions_++;
   return status;
 }
 

@@ -333,6 +333,7 @@ Status Store::statistics(Statistics* statistics) {
                  pool.hits(),
                  pool.misses(),
                  state_->checkpoints(),
+                 state_->compactions(),
                  std::max(meta.next_id, kMinId)};
   return Status::Ok();
 }

@@ -61,6 +61,7 @@ class StoreState {
   DataFile& names() { return names_; }
   const StoreOptions& options() const { return options_; }
   uint64_t checkpoints() const { return checkpoints_.load(); }
+  uint64_t compactions() const { return compactions_.load(); }
 
  private:
   friend class Operation;
@@ -110,6 +111,7 @@ class StoreState {
   std::mutex checkpoint_;
   Control control_;  // as last written; under checkpoint_
   std::atomic<uint64_t> checkpoints_{0};
+  std::atomic<uint64_t> compactions_{0};
 
   pthread_t keeper_;
   bool keeping_ = false;

@@ -1,6 +1,6 @@
-// Writers, readers, scans, checkpoints and verification at the same time, on real files and with a
-// cache that is much too small: every read proves its bytes, every scan sees each batch whole or
-// not at all, and in the end there is what was committed.  Meant for ThreadSanitizer, too:
+// Writers, readers, scans, checkpoints, compaction and verification at the same time, on real files
+// and with a cache that is much too small: every read proves its bytes, every scan sees each batch
+// whole or not at all, and in the end there is what was committed.  Meant for ThreadSanitizer, too:
 // make -f test/unit/Makefile SAN=thread.
 //
 //   TOASTSTORE_RACE_SEED  where the random numbers begin
@@ -47,6 +47,7 @@ class Racers {
     options_.sync_interval_ms = 5;
     options_.checkpoint_bytes = 2 * 1024 * 1024;
     options_.log_segment_bytes = 256 * 1024;
+    options_.compaction_threshold = 0.2;
     open();
     const Bytes bytes = proven_bytes(1);
     EXPECT_OK(store_->put_at(kHandedOut, bytes.data(), bytes.size()));
@@ -75,11 +76,13 @@ class Racers {
     for (int i = 0; i < 2; i++) start(&Racers::read);
     start(&Racers::scan);
     start(&Racers::look_after);
+    start(&Racers::compact);
     for (std::thread& thread : threads) thread.join();
     EXPECT_GT(commits_, 20u);
     EXPECT_GT(reads_, 20u);
     EXPECT_GT(scans_, 0u);
     EXPECT_GT(checkpoints_, 0u);
+    EXPECT_GT(removed_, 0u);
   }
 
   // After closing and opening, too.
@@ -287,12 +290,19 @@ class Racers {
     }
   }
 
+  void compact(Random*) {
+    Compaction done;
+    EXPECT_OK(store_->compact(&done));
+    removed_ += done.removed_values;
+  }
+
   std::string directory_;
   StoreOptions options_;
   std::unique_ptr<Store> store_;
   std::atomic<uint64_t> groups_{0};
   std::atomic<uint64_t> latest_{kHandedOut};
   std::atomic<uint64_t> commits_{0}, reads_{0}, scans_{0}, checkpoints_{0};
+  std::atomic<uint64_t> removed_{0};
   std::mutex mutex_;
   std::map<uint64_t, uint64_t> values_;  // seeds by id
   std::set<uint64_t> gone_;

@@ -420,7 +420,7 @@ TEST_F(NamesDamage, VerifyFindsANameWithoutItsValue) {
   change_record(child(0), 0, [](NameRecordHeader* header) { header->id = id; });
   const std::vector<FoundFault> faults = verify_names();
   ASSERT_EQ(faults.size(), 1u);
-  EXPECT_EQ(faults[0].reason, "value of a name is missing");
+  EXPECT_EQ(faults[0].reason, "name leads to a value that never was");
   EXPECT_EQ(faults[0].block, child(0));
   EXPECT_EQ(faults[0].id, id);
 }
