@@ -112,6 +112,9 @@ class Player {
       case 4:
         slice();
         break;
+      case 5:
+        must(store_->compact());
+        break;
       default: {
         WriteBatch batch(store_);
         Model model = model_;

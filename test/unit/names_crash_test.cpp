@@ -76,6 +76,7 @@ class NamesCrash : public ::testing::TestWithParam<Sync> {
     moments_.front().durable = files->operations();
     for (int i = 0; i < kTransactions && !HasFatalFailure(); i++) {
       transaction(store.get(), files);
+      if (random_.below(12) == 0) ASSERT_OK(store->compact());
       if (random_.below(12) != 0) continue;
       ASSERT_OK(store->checkpoint());
       for (Moment& moment : moments_)

@@ -128,6 +128,7 @@ TEST_F(NamesModel, AnyCallsInAnyOrder) {
       scan_some();
     }
     if (call % 9000 == 4000) EXPECT_OK(store_->checkpoint());
+    if (call % 3000 == 2000) EXPECT_OK(store_->compact());
     if (call % 20000 == 9000) crash();
     if (call % 20000 == 19000) {
       EXPECT_OK(store_->close());
