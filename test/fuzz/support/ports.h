@@ -65,6 +65,10 @@ class AllCommitted final : public Transactions {
   Fate fate(const Stamps&, Xid*) override { return Fate::kLive; }
   Status wait(Xid) override { return Status::Ok(); }
   bool removable(Xid) override { return false; }
+  Xid horizon() override { return kFirstNormalXid; }
+  bool committed(Xid) override { return true; }
+  Xid frozen(Xid creator) override { return creator; }
+  FullXid oldest_running() override { return kFirstNormalXid; }
   void log_removal(Xid, Block) override {}
   Status lost_race() override { return Status::Error(Code::kNotFound, "gone"); }
 };
