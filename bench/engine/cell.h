@@ -14,7 +14,8 @@ namespace bench {
 
 struct Plan {
   std::string directory;
-  std::string workloads = "load get slice scan put churn crash";
+  std::string workloads = "load get slice scan put churn";  // or "crash" alone
+  std::string only;  // the contenders, unless all that there are
   bool compressible = false;
   size_t value_bytes = 4096;
   size_t total_bytes = size_t{64} << 20;
@@ -30,6 +31,9 @@ struct Plan {
     return workloads.find(workload) != std::string::npos;
   }
 };
+
+// Those that are compared: LMDB with LZ4 where there is something to compress.
+std::vector<Kind> contenders(const Plan& plan);
 
 // Bytes of a slice.
 inline constexpr size_t kSliceBytes = 1000;

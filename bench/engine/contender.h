@@ -57,9 +57,6 @@ struct Kind {
   const char* name;
   Open open;
 };
-// Those that are compared on such data.
-std::vector<Kind> contenders(bool compressible);
-
 [[noreturn]] inline void die(const std::string& reason) {
   std::fprintf(stderr, "bench/engine: %s\n", reason.c_str());
   std::exit(1);

@@ -67,7 +67,7 @@ std::vector<uint64_t> run_and_kill(const Kind& kind, const Settings& settings, c
 
 void measure_crashes(const Plan& plan) {
   const Source source(plan.compressible, plan.value_bytes);
-  const std::vector<Kind> kinds = contenders(plan.compressible);
+  const std::vector<Kind> kinds = contenders(plan);
   for (int round = 0; round < plan.rounds; round++) {
     for (size_t i = 0; i < kinds.size(); i++) {
       const Kind& kind = kinds[(i + static_cast<size_t>(round)) % kinds.size()];

@@ -7,10 +7,11 @@
 
 namespace bench {
 
-std::vector<Kind> contenders(bool compressible) {
+std::vector<Kind> contenders(const Plan& plan) {
   std::vector<Kind> kinds = {
       {"toaststore", open_toaststore}, {"rocksdb", open_rocksdb}, {"lmdb", open_lmdb}};
-  if (compressible) kinds.push_back({"lmdb+lz4", open_lmdb_lz4});
+  if (plan.compressible) kinds.push_back({"lmdb+lz4", open_lmdb_lz4});
+  if (!plan.only.empty()) std::erase_if(kinds, [&](auto& kind) { return plan.only != kind.name; });
   return kinds;
 }
 
@@ -33,6 +34,8 @@ void set(Plan* plan, const std::string& key, const std::string& value) {
     plan->directory = value;
   } else if (key == "workloads") {
     plan->workloads = value;
+  } else if (key == "only") {
+    plan->only = value;
   } else if (key == "data" && (value == "random" || value == "compressible")) {
     plan->compressible = value == "compressible";
   } else if (key == "value") {

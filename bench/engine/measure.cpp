@@ -42,7 +42,7 @@ class Bench {
  public:
   explicit Bench(const Plan& plan)
       : plan_(plan), source_(plan.compressible, plan.value_bytes), order_(plan.values()) {
-    for (const Kind& kind : contenders(plan.compressible)) {
+    for (const Kind& kind : contenders(plan)) {
       holders_.push_back(std::make_unique<Holder>(kind, plan_, source_));
     }
     std::iota(order_.begin(), order_.end(), size_t{0});
