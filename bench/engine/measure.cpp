@@ -81,11 +81,11 @@ class Bench {
  private:
   template <typename Measure>
   void in_turns(const char* workload, const char* unit, Measure measure) {
-    for (int round = 0; round < plan_.rounds; round++) {
+    for (round_ = 0; round_ < plan_.rounds; round_++) {
       for (size_t i = 0; i < holders_.size(); i++) {
-        Holder& holder = *holders_[(i + static_cast<size_t>(round)) % holders_.size()];
+        Holder& holder = *holders_[(i + static_cast<size_t>(round_)) % holders_.size()];
         const double value = measure(holder);
-        print_result(plan_, workload, holder.name(), round, value, unit);
+        print_result(plan_, workload, holder.name(), round_, value, unit);
         holder.verify();
       }
     }
@@ -134,7 +134,7 @@ class Bench {
                                   }
                                 });
     const auto bytes = static_cast<double>(plan_.values() * plan_.value_bytes);
-    print_result(plan_, "load_durable", holder.name(), 0, bytes / durable, "B/s");
+    print_result(plan_, "load_durable", holder.name(), round_, bytes / durable, "B/s");
     return bytes / settled;
   }
 
@@ -221,6 +221,7 @@ class Bench {
 
   const Plan& plan_;
   const Source source_;
+  int round_ = 0;
   std::vector<size_t> order_;  // all places, in no order
   std::vector<std::unique_ptr<Holder>> holders_;
 };

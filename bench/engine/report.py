@@ -56,7 +56,7 @@ def amount(value, unit):
         return f"{value / 1e-9:.3g} ns"
     if unit == "B":
         return f"{value / 1e6:.0f} MB"
-    return f"{value / 1e6:.0f} MB/s"
+    return f"{value / 1e6:.3g} MB/s" if value < 1e8 else f"{value / 1e6:.0f} MB/s"
 
 
 def spread(result):
@@ -158,7 +158,7 @@ def main():
     results, directory = sys.argv[1:]
     found = read(results)
     with open(f"{directory}/report.md", "w") as out:
-        out.write("# The embedded engine beside RocksDB with BlobDB and LMDB\n\n")
+        out.write("# Figures\n\n")
         with open(f"{directory}/machine.md") as machine:
             out.write(machine.read())
         out.write("\nMedians, with the least and most of all rounds. The columns `by` say how many "
