@@ -84,7 +84,7 @@ def order(cell):
 
 def write_table(out, workload, cells):
     present = [name for name in OTHERS if any(name in cell for cell in cells.values())]
-    out.write(f"\n## {WORKLOADS[workload]}\n\n")
+    out.write(f"\n### {WORKLOADS[workload]}\n\n")
     heads = ["values", OURS] + present + [f"by {name}" for name in present]
     out.write("| " + " | ".join(heads) + " |\n")
     out.write("|---" + "|---:" * (len(heads) - 1) + "|\n")
@@ -158,7 +158,7 @@ def main():
     results, directory = sys.argv[1:]
     found = read(results)
     with open(f"{directory}/report.md", "w") as out:
-        out.write("# Figures\n\n")
+        out.write("## Figures\n\n")
         with open(f"{directory}/machine.md") as machine:
             out.write(machine.read())
         out.write("\nMedians, with the least and most of all rounds. The columns `by` say how many "
