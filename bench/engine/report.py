@@ -73,6 +73,10 @@ def ratio(ours, other):
     return mine / theirs if unit == "B/s" else theirs / mine
 
 
+def factor(value):
+    return f"{value:.2f}" if value >= 0.095 else f"{value:.1g}"
+
+
 def label(cell):
     data, value, total = cell
     return f"{size(value)} {data}, {size(total)}"
@@ -92,7 +96,7 @@ def write_table(out, workload, cells):
         results = cells[cell]
         row = [label(cell), spread(results[OURS])]
         row += [spread(results[name]) if name in results else "" for name in present]
-        row += [f"{ratio(results[OURS], results[name]):.2f}" if name in results else ""
+        row += [factor(ratio(results[OURS], results[name])) if name in results else ""
                 for name in present]
         out.write("| " + " | ".join(row) + " |\n")
     if workload not in ("disk", "disk_after_churn", "load_durable"):
@@ -143,7 +147,7 @@ def plot(workload, cells):
         at = end + 4 if value >= 1 else x - 4
         anchor = "start" if value >= 1 else "end"
         out.append(f'<text x="{at:.1f}" y="{y + 14}" text-anchor="{anchor}" stroke="#ffffff" '
-                   f'stroke-width="3" paint-order="stroke">{value:.2f}</text>')
+                   f'stroke-width="3" paint-order="stroke">{factor(value)}</text>')
     x = 10
     for name in sorted({bar[1] for bar in bars}, key=OTHERS.index):
         out.append(f'<rect x="{x}" y="{height - 22}" width="14" height="12" '
