@@ -68,7 +68,10 @@ class Toaststore final : public Contender {
     check(store_->scan(0, UINT64_MAX, &visitor), "scan");
   }
 
-  void settle() override { check(store_->checkpoint(), "checkpoint"); }
+  void settle() override {
+    check(store_->compact(), "compaction");
+    check(store_->checkpoint(), "checkpoint");
+  }
 
  private:
   toaststore::WriteBatch& batch() {

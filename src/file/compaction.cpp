@@ -23,9 +23,10 @@ class CleaningPager final : public FilePager {
 
 Status StoreState::compact(Compaction* compaction) {
   const std::lock_guard<std::mutex> one(cleaning_);
-  const std::shared_lock<std::shared_mutex> writing(writers_);
+  Writing writing(writers_);
   TOASTSTORE_TRY(log_->health());
   CleaningPager pager(this);
+  pager.compact(&writing);
   FileTransactions transactions(xids_);
   Hints hints;
   hints.lane = kLanes - 1;  // the writers' own come last

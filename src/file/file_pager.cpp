@@ -3,6 +3,8 @@
 
 #include "file/file_pager.h"
 
+#include <cassert>
+
 #include "engine/value_page.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -163,10 +165,11 @@ Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
 }
 
 Status FilePager::lock_lane(uint8_t lane, bool wait, bool* locked) {
-  *locked = locks_.lanes.try_lock_lane(lane, xid_);
+  assert(lane_holder_ != kNoXid);
+  *locked = locks_.lanes.try_lock_lane(lane, lane_holder_);
   if (*locked || !wait) return Status::Ok();
   if (writing_ != nullptr) writing_->unlock();
-  const Status status = locks_.lanes.lock_lane(lane, xid_);
+  const Status status = locks_.lanes.lock_lane(lane, lane_holder_);
   if (writing_ != nullptr) writing_->lock();
   *locked = status.ok();
   return status;

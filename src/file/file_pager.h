@@ -25,7 +25,12 @@ class FilePager : public Pager {
 
   // The transaction whose doing the changes are.  REQUIRED before a lane is locked.
   void join(Xid xid, Writing* writing) {
-    xid_ = xid;
+    xid_ = lane_holder_ = xid;
+    writing_ = writing;
+  }
+  // The changes are compaction's.
+  void compact(Writing* writing) {
+    lane_holder_ = kCompactionXid;
     writing_ = writing;
   }
   // Has anything been changed?
@@ -54,6 +59,7 @@ class FilePager : public Pager {
   Log* log_;
   StoreLocks& locks_;
   Xid xid_ = kNoXid;
+  Xid lane_holder_ = kNoXid;
   Writing* writing_ = nullptr;
   bool wrote_ = false;
 };

@@ -182,9 +182,9 @@ Status XidTable::lock_lane(uint8_t lane, Xid self) {
   while (status.ok() && !try_lock_lane(lane, self)) {
     status = check_circle(self, lanes_[lane].load());
     if (!status.ok()) break;
-    find(self)->lane = &lanes_[lane];
+    if (Running* waiter = find(self)) waiter->lane = &lanes_[lane];
     ended_.wait(lock);
-    find(self)->lane = nullptr;
+    if (Running* waiter = find(self)) waiter->lane = nullptr;
   }
   lane_waiters_--;
   return status;

@@ -27,6 +27,10 @@ namespace toaststore {
 // Running at once; a batch more is refused.
 inline constexpr uint32_t kMaxRunning = 256;
 
+// Who compacts has no transaction, but locks lanes as if it had: one at a time, and it waits for
+// nothing meanwhile.
+inline constexpr Xid kCompactionXid = 1;
+
 // What a scan sees: whatever had committed when it began.
 struct XidSnapshot {
   Xid next = kNoXid;
@@ -91,7 +95,7 @@ class XidTable {
   // Waits until `holder` ends.  kConflict where it waits for `self`, by itself or through others.
   Status wait(Xid self, Xid holder);
 
-  // A lane is locked by a transaction, for the time of one call.
+  // A lane is locked by a transaction, or by the compaction, for the time of one call.
   bool try_lock_lane(uint8_t lane, Xid self);
   // Waits for the lane.  kConflict as above.
   Status lock_lane(uint8_t lane, Xid self);
