@@ -182,14 +182,13 @@ void FileLife::one() {
     });
   } else if (kind < 33) {
     run([&](WriteBatch* batch, Contents* contents) { return mix(batch, contents); });
-  } else if (kind < 35) {
-    roll_back();
   } else if (kind < 36) {
-    note(store_->compact(), false);
+    roll_back();
   } else if (kind < 37) {
     note(store_->checkpoint(), true);
   } else {
     read_some();
+    if (kind == 38) note(store_->compact(), false);
     if (kind == 39) note(store_->sync(), true);
   }
 }
