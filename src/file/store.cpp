@@ -248,9 +248,13 @@ Status Store::get_named(const void* key, size_t key_length, Buffer* value) {
 Status Store::get_named_slice(const void* key, size_t key_length, uint64_t offset, size_t length,
                               Buffer* slice) {
   Operation operation(state_);
-  Entry entry;
-  TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
-  return fetch(&operation, &entry, offset, length, slice);
+  for (;;) {
+    Entry entry;
+    TOASTSTORE_TRY(find_named(state_, &operation, key, key_length, &entry));
+    const Status status = fetch(&operation, &entry, offset, length, slice);
+    // Replaced and compacted away since it was found: the name has another value, or none.
+    if (!status.is(Code::kNotFound)) return status;
+  }
 }
 
 Status Store::find_name(const void* key, size_t key_length, uint64_t* id) {
