@@ -171,7 +171,7 @@ SELECT layout, compression FROM toaststore.info('of_another', 1);
 -- A call that compresses for long is cancelled between two chunks.
 SELECT toaststore.create_store('slow', compression => 'zstd:19');
 CREATE TABLE long AS SELECT string_agg(md5(n::text), '') AS text FROM generate_series(1, 32000) n;
-UPDATE long SET text = repeat(text, 16);
+UPDATE long SET text = repeat(text, 64);
 SET statement_timeout = '200ms';
 DO $$
 DECLARE
