@@ -27,7 +27,7 @@ inline void check(const Status& status, Relation rel, uint64_t id = 0) {
   if (!status.ok()) raise(status, rel, id);
 }
 
-// ---- pager.cpp, value_log.cpp, reserve.cpp ---------------------------------------------------
+// ---- pager.cpp, change_log.cpp, value_log.cpp, reserve.cpp -----------------------------------
 
 class ServerPager final : public Pager {
  public:

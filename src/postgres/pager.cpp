@@ -1,5 +1,5 @@
-// The pager port over the buffer manager: latches are buffer content locks, changes are Generic WAL
-// records.
+// The pager port over the buffer manager: latches are buffer content locks.  How changes and pieces
+// are logged is in change_log.cpp and value_log.cpp.
 
 #include "postgres/host.h"
 
@@ -50,24 +50,6 @@ Status ServerPager::create(Block block, PageRef* page) {
 
 void ServerPager::release(const PageRef& page) {
   UnlockReleaseBuffer(static_cast<Buffer>(page.handle));
-}
-
-Status ServerPager::apply(const Change& change) {
-  GenericXLogState* state = GenericXLogStart(rel_);
-  Page images[Change::kMaxPages];
-  for (int i = 0; i < change.pages(); i++) {
-    const PageRef& page = change.page(i);
-    images[i] = GenericXLogRegisterBuffer(state, static_cast<Buffer>(page.handle),
-                                          page.fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
-    if (page.fresh) MemSet(images[i], 0, BLCKSZ);
-  }
-  for (int i = 0; i < change.patches(); i++) {
-    const Change::Patch& patch = change.patch(i);
-    memcpy(images[patch.page] + patch.offset, patch.bytes, patch.length);
-  }
-  GenericXLogFinish(state);
-  stop_after(change.step());
-  return Status::Ok();
 }
 
 Status ServerPager::lock_lane(uint8_t lane, bool wait, bool* locked) {

@@ -9,7 +9,6 @@ extern "C" {
 
 #include "access/detoast.h"
 #include "access/genam.h"
-#include "access/generic_xlog.h"
 #include "access/gist_private.h"
 #include "access/heapam.h"
 #include "access/heapam_xlog.h"
