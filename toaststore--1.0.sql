@@ -17,6 +17,14 @@ COMMENT ON FUNCTION toaststore.toaststore_values_handler(internal) IS
 CREATE ACCESS METHOD toaststore_values TYPE TABLE HANDLER toaststore.toaststore_values_handler;
 COMMENT ON ACCESS METHOD toaststore_values IS 'value store of toaststore: (id bigint, value bytea)';
 
+CREATE FUNCTION toaststore.toaststore_handler(internal) RETURNS table_am_handler
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+COMMENT ON FUNCTION toaststore.toaststore_handler(internal) IS
+    'handler of the table access method toaststore';
+
+CREATE ACCESS METHOD toaststore TYPE TABLE HANDLER toaststore.toaststore_handler;
+COMMENT ON ACCESS METHOD toaststore IS 'heap tables whose large values are in a store';
+
 CREATE FUNCTION toaststore.version() RETURNS text
     AS 'MODULE_PATHNAME', 'toaststore_version'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -53,7 +53,7 @@ Status IdStore::put(const std::byte* bytes, uint64_t length, uint64_t* id) {
 namespace {
 
 // One change: the deleter's stamp and its journal record.  kRetry: the entry changed meanwhile.
-Status stamp_deleted(Context& context, const Entry& seen) {
+Status stamp_deleted(Context& context, const Entry& seen, Xid deleter) {
   const ChainId journal = ChainId::journal(context.hints.lane);
   LeafPlace place;
   TOASTSTORE_TRY(find_place(context, seen.id, Latch::kExclusive, &place));
@@ -69,15 +69,17 @@ Status stamp_deleted(Context& context, const Entry& seen) {
   }
   TOASTSTORE_TRY(status);
   Entry entry = seen;
-  entry.xmax = context.transactions.current();
-  entry.cmax = context.transactions.command();
+  entry.xmax = deleter;
+  entry.cmax = deleter == kNoXid ? 0 : context.transactions.command();
   seal_record(&entry);
-  const JournalRecord record{entry.id, entry.xmax, JournalAction::kDelete, {}};
-  auto tail = page.tail<ChainTail>();
-  note_xid(entry.xmax, &tail);
   Change change(context.pager, Step::kStampDeleted);
   stage_replace(place, entry, &change);
-  stage_records(page, tail, &record, 1, &change);
+  if (deleter != kNoXid) {
+    const JournalRecord record{entry.id, deleter, JournalAction::kDelete, {}};
+    auto tail = page.tail<ChainTail>();
+    note_xid(deleter, &tail);
+    stage_records(page, tail, &record, 1, &change);
+  }
   return change.commit();
 }
 
@@ -92,7 +94,7 @@ Status IdStore::erase(uint64_t id) {
     Status status;
     switch (context_.transactions.fate(entry.stamps(), &holder)) {
       case Fate::kLive:
-        status = stamp_deleted(context_, entry);
+        status = stamp_deleted(context_, entry, context_.transactions.current());
         if (!status.is(Code::kRetry)) return status;
         break;
       case Fate::kBusy:
@@ -106,6 +108,19 @@ Status IdStore::erase(uint64_t id) {
       case Fate::kOwnDeleted:
         return Status::Error(Code::kNotFound, "no such value");
     }
+  }
+}
+
+Status IdStore::erase_owned(uint64_t id) { return restamp(id, context_.transactions.current()); }
+
+Status IdStore::restamp(uint64_t id, Xid deleter) {
+  for (;;) {
+    Entry entry;
+    bool found;
+    TOASTSTORE_TRY(find_entry(context_, id, &entry, &found));
+    if (!found) return Status::Error(Code::kNotFound, "no such value");
+    const Status status = stamp_deleted(context_, entry, deleter);
+    if (!status.is(Code::kRetry)) return status;
   }
 }
 

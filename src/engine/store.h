@@ -32,6 +32,14 @@ class IdStore {
   // where the host calls a lost race that.
   Status erase(uint64_t id);
 
+  // Deletes a value that the caller alone may delete, since it holds what the value belongs to: an
+  // earlier deleter's stamp is one that aborted.  kNotFound where there is none.
+  Status erase_owned(uint64_t id);
+
+  // Gives a value that the same caller stored the deleter that it had before it was copied here, or
+  // none.
+  Status restamp(uint64_t id, Xid deleter);
+
   // Takes an entry out of the tree, whoever sees it, lists its pieces as dead and frees the leaf
   // if it is empty by then: what the cleaner does.
   Status purge(uint64_t id);

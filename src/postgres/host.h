@@ -47,10 +47,13 @@ class ServerPager final : public Pager {
   Status pause(Step step) override;
 
   Block known_blocks() const { return known_blocks_; }
+  // Pieces of values are logged so that logical decoding finds them.
+  void set_logical(bool logical) { logical_ = logical; }
 
  private:
   Relation rel_;
   Block known_blocks_;  // the file has at least as many
+  bool logical_ = false;
 };
 
 // ---- stop_points.cpp -------------------------------------------------------------------------
@@ -133,6 +136,7 @@ class StoreHandle {
 
   Relation rel() const { return rel_; }
   Context& context() { return context_; }
+  ServerPager& pager() { return pager_; }
   IdStore& store() { return store_; }
   ServerTransactions& transactions() { return transactions_; }
   // Does the store have CHECK constraints besides that of the options?
@@ -158,9 +162,17 @@ class StoreHandle {
 void forget_store(Relation rel);
 
 constexpr char kAccessMethod[] = "toaststore_values";
+constexpr char kTableAccessMethod[] = "toaststore";
 
 // Does the relation have the access method toaststore_values?
 bool is_store(Relation rel);
+
+// Does the relation have the access method toaststore?  Its TOAST table is a store then.
+bool is_table(Relation rel);
+
+// Does a store's relation have the columns of a pg_toast relation?  Never told by relkind: VACUUM
+// FULL of a pg_toast relation fills an ordinary table.
+StoreKind kind_of(Relation rel);
 
 // Opens a store named by a caller: 42P01 where nothing is, 42809 where it is no store, 42501
 // without the right, 0A000 where row security would apply.  Rights are checked before the lock is
@@ -168,7 +180,8 @@ bool is_store(Relation rel);
 enum class Right : uint8_t { kGet, kPut, kDelete, kOwn };
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right);
 
-// Raises unless the columns are (id bigint, value bytea), dropped ones aside.
+// Raises unless the columns are (id bigint, value bytea), dropped ones aside, or those of a
+// pg_toast relation where such relations are.
 void check_columns(Relation rel);
 
 // What a change of the store by a function needs: not on a standby, not read-only, not in a

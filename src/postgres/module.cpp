@@ -18,6 +18,7 @@ void _PG_init() {
   toaststore::define_stop_at();
   MarkGUCPrefixReserved("toaststore");
   toaststore::install_guard();
+  toaststore::install_index_guard();
 }
 
 // toaststore.version() -> text

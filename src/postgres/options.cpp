@@ -113,9 +113,8 @@ bool refers_to_id(const Node* node) {
 
 Options catalog_options(Relation rel) {
   Options options;
-  if (TupleDescAttr(RelationGetDescr(rel), 0)->atttypid == OIDOID) {
-    options.kind = StoreKind::kToast;
-  }
+  options.kind = kind_of(rel);
+  if (options.kind == StoreKind::kToast) return options;
   Relation source = constrained(rel);
   read_constraints(source, &options);
   if (source != rel) table_close(source, NoLock);
@@ -124,6 +123,7 @@ Options catalog_options(Relation rel) {
 
 Restrictions catalog_restrictions(Relation rel) {
   Restrictions found{};
+  if (kind_of(rel) == StoreKind::kToast) return found;
   Relation source = constrained(rel);
   const TupleConstr* constraints = RelationGetDescr(source)->constr;
   for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {

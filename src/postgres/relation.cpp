@@ -131,8 +131,19 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
   return rel;
 }
 
+StoreKind kind_of(Relation rel) {
+  TupleDesc columns = RelationGetDescr(rel);
+  const bool toast = columns->natts >= 1 && TupleDescAttr(columns, 0)->atttypid == OIDOID;
+  return toast ? StoreKind::kToast : StoreKind::kById;
+}
+
 void check_columns(Relation rel) {
   TupleDesc columns = RelationGetDescr(rel);
+  if (columns->natts == 3 && TupleDescAttr(columns, 0)->atttypid == OIDOID &&
+      TupleDescAttr(columns, 1)->atttypid == INT4OID &&
+      TupleDescAttr(columns, 2)->atttypid == BYTEAOID && IsToastRelation(rel)) {
+    return;
+  }
   bool sound = columns->natts >= 2 && TupleDescAttr(columns, 0)->atttypid == INT8OID &&
                TupleDescAttr(columns, 1)->atttypid == BYTEAOID;
   // A column added by mistake is undone by dropping it.

@@ -59,6 +59,31 @@ bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
 void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,
                                 int32 slice_offset, int32 slice_length, varlena* result);
 
+// ---- toast_index.cpp -------------------------------------------------------------------------
+
+// Core makes an index on every pg_toast relation, and looks into it before it writes or deletes
+// chunk rows of its own.  It stays empty.  Deleting is harmless then; writing would put rows into
+// the file of a store behind its back, so that only as many looks as there are values to delete are
+// let through.
+IndexFetchTableData* index_fetch_begin(Relation rel);
+void index_fetch_reset(IndexFetchTableData* data);
+void index_fetch_end(IndexFetchTableData* data);
+bool index_fetch_tuple(IndexFetchTableData* data, ItemPointer tid, Snapshot snapshot,
+                       TupleTableSlot* slot, bool* call_again, bool* all_dead);
+TransactionId index_delete_tuples(Relation rel, TM_IndexDeleteOp* state);
+double index_build_range_scan(Relation rel, Relation index, IndexInfo* info, bool allow_sync,
+                              bool any_visible, bool progress, BlockNumber start,
+                              BlockNumber blocks, IndexBuildCallback callback, void* state,
+                              TableScanDesc scan);
+void index_validate_scan(Relation rel, Relation index, IndexInfo* info, Snapshot snapshot,
+                         ValidateIndexState* state);
+
+// Core is about to look for the chunk rows of so many values of a table's store, and of no other.
+void expect_core_deletes(Oid store, int values);
+
+// Called once, when the library is loaded.
+void install_index_guard();
+
 // ---- table_modify.cpp ------------------------------------------------------------------------
 void tuple_insert(Relation rel, TupleTableSlot* slot, CommandId command, int options,
                   BulkInsertStateData* state);

@@ -16,34 +16,6 @@ namespace {
 
 constexpr char kUpdateHint[] = "Delete the value and put the new one, which gets an id of its own.";
 
-[[noreturn]] void no_index(Relation rel) { unsupported(rel, "an index", kIndexHint); }
-
-IndexFetchTableData* index_fetch_begin(Relation rel) { no_index(rel); }
-void index_fetch_reset(IndexFetchTableData* data) { no_index(data->rel); }
-void index_fetch_end(IndexFetchTableData* data) { no_index(data->rel); }
-bool index_fetch_tuple(IndexFetchTableData* data, ItemPointer tid, Snapshot snapshot,
-                       TupleTableSlot* slot, bool* call_again, bool* all_dead) {
-  (void)tid, (void)snapshot, (void)slot, (void)call_again, (void)all_dead;
-  no_index(data->rel);
-}
-TransactionId index_delete_tuples(Relation rel, TM_IndexDeleteOp* state) {
-  (void)state;
-  no_index(rel);
-}
-double index_build_range_scan(Relation rel, Relation index, IndexInfo* info, bool allow_sync,
-                              bool any_visible, bool progress, BlockNumber start,
-                              BlockNumber blocks, IndexBuildCallback callback, void* state,
-                              TableScanDesc scan) {
-  (void)index, (void)info, (void)allow_sync, (void)any_visible, (void)progress, (void)start;
-  (void)blocks, (void)callback, (void)state, (void)scan;
-  no_index(rel);
-}
-void index_validate_scan(Relation rel, Relation index, IndexInfo* info, Snapshot snapshot,
-                         ValidateIndexState* state) {
-  (void)index, (void)info, (void)snapshot, (void)state;
-  no_index(rel);
-}
-
 // Offsets beyond those that tid_of() makes would name the ids of another block.
 bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid) {
   (void)scan;

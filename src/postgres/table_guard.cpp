@@ -20,12 +20,15 @@ namespace {
 
 object_access_hook_type next_hook = nullptr;
 
+// Is it a store by id?  Those behind tables are in the hands of the server.
 bool names_store(Oid relid) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
   if (!HeapTupleIsValid(tuple)) return false;
-  const Oid method = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam;
+  const auto* form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  const Oid method = form->relam;
+  const bool toast = IsToastNamespace(form->relnamespace);
   ReleaseSysCache(tuple);
-  return OidIsValid(method) && method == get_am_oid(kAccessMethod, true);
+  return !toast && OidIsValid(method) && method == get_am_oid(kAccessMethod, true);
 }
 
 // The table of an index that was made by the command under way, or nothing where it is no index.

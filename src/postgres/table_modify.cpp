@@ -6,6 +6,13 @@ namespace toaststore {
 
 namespace {
 
+// The store behind a table is changed with the table's rows only.
+void check_by_id(Relation rel, const char* what) {
+  if (kind_of(rel) == StoreKind::kToast) {
+    unsupported(rel, what, "Its values belong to the rows of a table.");
+  }
+}
+
 // CHECK constraints and partition bounds have been checked by now, with the null.
 void check_next_id(const StoreHandle& handle) {
   if (!handle.binds_id()) return;
@@ -70,6 +77,7 @@ void multi_insert(Relation rel, TupleTableSlot** slots, int count, CommandId com
                   BulkInsertStateData* state) {
   (void)options;
   (void)state;
+  check_by_id(rel, "INSERT");
   StoreHandle handle(rel, ActiveSnapshotSet() ? GetActiveSnapshot() : nullptr);
   handle.transactions().set_command(command);
   handle.transactions().note_write();
@@ -139,6 +147,7 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapsho
   (void)crosscheck;
   (void)wait;
   (void)changing_partition;
+  check_by_id(rel, "DELETE");
   const uint64_t id = id_of(*tid);
   StoreHandle handle(rel, snapshot);
   handle.transactions().set_command(command);

@@ -41,7 +41,14 @@ void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offse
   }
   StoreHandle handle(rel, nullptr);
   Entry entry;
-  check(handle.store().lookup(id, &entry), rel, id);
+  const Status status = handle.store().lookup(id, &entry);
+  if (status.is(Code::kNotFound) && kind_of(rel) == StoreKind::kToast) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("value %llu of toaststore \"%s\" is missing",
+                           static_cast<unsigned long long>(id), RelationGetRelationName(rel)),
+                    errhint("toaststore.verify() of the table lists what else is damaged.")));
+  }
+  check(status, rel, id);
   if (entry.raw_bytes != raw_bytes) {
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                     errmsg("value %llu of toaststore \"%s\" is not of the length its row says",
@@ -100,12 +107,20 @@ const TupleTableSlotOps* slot_callbacks(Relation rel) {
 
 void store_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot) {
   ExecClearTuple(slot);
-  slot->tts_values[0] = Int64GetDatum(static_cast<int64>(entry.id));
-  slot->tts_isnull[0] = false;
-  slot->tts_values[1] = value_datum(rel, entry, lazy);
-  slot->tts_isnull[1] = false;
-  for (int i = 2; i < slot->tts_tupleDescriptor->natts; i++) {
-    slot->tts_isnull[i] = true;  // a dropped column
+  int columns = 0;
+  const auto add = [&](Datum datum) {
+    slot->tts_values[columns] = datum;
+    slot->tts_isnull[columns++] = false;
+  };
+  if (kind_of(rel) == StoreKind::kToast) {
+    add(ObjectIdGetDatum(static_cast<Oid>(entry.id)));
+    add(Int32GetDatum(0));  // a value is one chunk
+  } else {
+    add(Int64GetDatum(static_cast<int64>(entry.id)));
+  }
+  add(value_datum(rel, entry, lazy));
+  while (columns < slot->tts_tupleDescriptor->natts) {
+    slot->tts_isnull[columns++] = true;  // a dropped column
   }
   slot->tts_tid = tid_of(entry.id);
   slot->tts_tableOid = RelationGetRelid(rel);
@@ -138,7 +153,7 @@ void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, Tupl
   store_entry(rel, entry, lazy, slot);
   if (entry.id <= PG_UINT32_MAX || entry.raw_bytes <= kWideForAnalyze) return;
   if (lazy->stand_in == 0) lazy->stand_in = stand_in();
-  slot->tts_values[1] = lazy->stand_in;
+  slot->tts_values[1] = lazy->stand_in;  // such an id is no oid
 }
 
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,

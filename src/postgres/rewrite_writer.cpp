@@ -1,0 +1,76 @@
+// Copying the values of a table that is rewritten.
+
+#include "postgres/rewrite_writer.h"
+
+#include "engine/meta.h"
+
+namespace toaststore {
+
+RewriteWriter::RewriteWriter(Relation table, Relation target)
+    : ToastWriter(target, HEAP_INSERT_SKIP_FSM | HEAP_INSERT_NO_LOGICAL, 0), original_(table) {}
+
+bool RewriteWriter::of_original(const varatt_external& pointer) const {
+  return OidIsValid(table()->rd_toastoid) && pointer.va_toastrelid == table()->rd_toastoid;
+}
+
+// Small values may come to fit their row: the policy looks at them again.
+bool RewriteWriter::copies(const varlena* pointer, Size target) const {
+  varatt_external fields;
+  VARATT_EXTERNAL_GET_POINTER(fields, pointer);
+  return of_original(fields) && static_cast<Size>(fields.va_rawsize) > target;
+}
+
+// The counter starts where the old one is.
+void RewriteWriter::open() {
+  if (opened()) return;
+  ToastWriter::open();
+  if (!OidIsValid(table()->rd_toastoid)) return;
+  Relation old = table_open(table()->rd_toastoid, NoLock);
+  MetaBody meta;
+  Status status;
+  {
+    StoreHandle handle(old, nullptr);
+    status = read_meta(handle.context(), &meta);
+  }
+  if (!status.is(Code::kNotFound)) {
+    check(status, old);
+    if (meta.next_id > kMinId) check(batch().expect_ids(meta.next_id - 1), store());
+  }
+  table_close(old, NoLock);
+}
+
+// Is the value there already, copied with another version of its row?  The later deletion counts,
+// and none does most.
+bool RewriteWriter::share(uint64_t id, TransactionId deleter) {
+  Entry entry;
+  bool found;
+  check(find_entry(handle().context(), id, &entry, &found), store(), id);
+  if (!found) return false;
+  const bool later = deleter == kNoXid || xid_precedes(entry.xmax, deleter);
+  if (entry.xmax != kNoXid && later) check(handle().store().restamp(id, deleter), store(), id);
+  return true;
+}
+
+void RewriteWriter::keep(PromisedValue* value) {
+  open();
+  value->row->promises--;
+  const TransactionId deleter = value->row->deleter;
+  uint64_t id = 0;
+  if (VARATT_IS_EXTERNAL_ONDISK(value->source)) {
+    varatt_external fields;
+    VARATT_EXTERNAL_GET_POINTER(fields, value->source);
+    id = fields.va_valueid;
+    if (share(id, deleter)) {
+      point_at(id, static_cast<Size>(fields.va_rawsize) - VARHDRSZ, value);
+      return;
+    }
+  }
+  varlena* raw = raw_of(value->source);
+  id = put(raw, value->compress, id);
+  check(batch().flush(), store());  // others are about to look for it
+  if (deleter != kNoXid) check(handle().store().restamp(id, deleter), store(), id);
+  point_at(id, VARSIZE_ANY_EXHDR(raw), value);
+  if (raw != value->source) pfree(raw);
+}
+
+}  // namespace toaststore

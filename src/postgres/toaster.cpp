@@ -1,0 +1,181 @@
+// The toasting policy: core's own (heap_toast_insert_or_update), so that rows look as they do in a
+// heap table, and core, which runs its policy on what is left, finds nothing to do.
+//
+// It departs from core in one thing: a value that no compressor could make fit the row is not
+// compressed to find that out.
+
+#include "postgres/toaster.h"
+
+namespace toaststore {
+
+namespace {
+
+// lz4 makes 255 bytes of one, pglz 88, at their very best.
+constexpr Size kBestRatio = 255;
+
+// A pointer to nothing: as long as the one that core will see.
+char placeholder[TOAST_POINTER_SIZE];
+
+class Toaster {
+ public:
+  Toaster(ToastWriter* writer, HeapTuple row)
+      : writer_(writer), table_(writer->table()), columns_(RelationGetDescr(table_)), row_(row) {
+    SET_VARTAG_EXTERNAL(placeholder, VARTAG_ONDISK);
+    heap_deform_tuple(row, columns_, values_, nulls_);
+    context_.ttc_rel = table_;
+    context_.ttc_values = values_;
+    context_.ttc_isnull = nulls_;
+    context_.ttc_oldvalues = nullptr;
+    context_.ttc_oldisnull = nullptr;
+    context_.ttc_attr = attributes_;
+  }
+
+  // Pointers that the old version has too are left alone; all others are somebody else's.
+  void replaces(HeapTuple old) {
+    heap_deform_tuple(old, columns_, old_values_, old_nulls_);
+    context_.ttc_oldvalues = old_values_;
+    context_.ttc_oldisnull = old_nulls_;
+  }
+
+  HeapTuple run() {
+    if (context_.ttc_oldvalues == nullptr) find_copies();
+    toast_tuple_init(&context_);
+    note_copies();
+    const Size head = header_bytes();
+    const Size target = RelationGetToastTupleTarget(table_, TOAST_TUPLE_TARGET) - head;
+    compress_and_move(target);
+    move(target, false);
+    compress_main(target);
+    move(TOAST_TUPLE_TARGET_MAIN - head, true);
+    return (context_.ttc_flags & TOAST_NEEDS_CHANGE) != 0 ? form(head) : row_;
+  }
+
+ private:
+  // Pointers that are copied are left alone in the same way.
+  void find_copies() {
+    for (int i = 0; i < columns_->natts; i++) {
+      old_nulls_[i] = true;
+      if (TupleDescAttr(columns_, i)->attlen != -1 || nulls_[i]) continue;
+      auto* value = reinterpret_cast<varlena*>(DatumGetPointer(values_[i]));
+      if (!VARATT_IS_EXTERNAL_ONDISK(value)) continue;
+      const bool movable = stored_as(i, TYPSTORAGE_EXTENDED) || stored_as(i, TYPSTORAGE_EXTERNAL);
+      if (!movable || !writer_->copies(value, TOAST_TUPLE_TARGET)) continue;
+      old_values_[i] = values_[i];
+      old_nulls_[i] = false;
+      sources_[i] = value;
+      context_.ttc_oldvalues = old_values_;
+      context_.ttc_oldisnull = old_nulls_;
+    }
+  }
+
+  void note_copies() {
+    for (int i = 0; i < columns_->natts; i++) {
+      if (sources_[i] != nullptr) context_.ttc_flags |= TOAST_NEEDS_CHANGE;
+    }
+  }
+
+  Size header_bytes() const {
+    Size bytes = SizeofHeapTupleHeader;
+    if ((context_.ttc_flags & TOAST_HAS_NULLS) != 0) bytes += BITMAPLEN(columns_->natts);
+    return MAXALIGN(bytes);
+  }
+
+  bool too_large(Size target) { return heap_compute_data_size(columns_, values_, nulls_) > target; }
+  bool can_move() const { return OidIsValid(table_->rd_rel->reltoastrelid); }
+  bool stored_as(int column, char storage) const {
+    return TupleDescAttr(columns_, column)->attstorage == storage;
+  }
+
+  // Round 1: compress EXTENDED values, and move out at once what is too large by itself.
+  void compress_and_move(Size target) {
+    while (too_large(target)) {
+      const int column = toast_tuple_find_biggest_attribute(&context_, true, false);
+      if (column < 0) return;
+      ToastAttrInfo& attribute = attributes_[column];
+      const bool hopeless =
+          can_move() && static_cast<Size>(attribute.tai_size) / kBestRatio > target;
+      if (stored_as(column, TYPSTORAGE_EXTENDED) && !hopeless) {
+        toast_tuple_try_compression(&context_, column);
+      } else {
+        attribute.tai_colflags |= TOASTCOL_INCOMPRESSIBLE;
+      }
+      if (static_cast<Size>(attribute.tai_size) > target && can_move()) move_out(column);
+    }
+  }
+
+  // Round 2: move out EXTENDED and EXTERNAL values; round 4: MAIN ones, if need be.
+  void move(Size target, bool main) {
+    while (can_move() && too_large(target)) {
+      const int column = toast_tuple_find_biggest_attribute(&context_, false, main);
+      if (column < 0) return;
+      move_out(column);
+    }
+  }
+
+  // Round 3.
+  void compress_main(Size target) {
+    while (too_large(target)) {
+      const int column = toast_tuple_find_biggest_attribute(&context_, true, true);
+      if (column < 0) return;
+      toast_tuple_try_compression(&context_, column);
+    }
+  }
+
+  void move_out(int column) {
+    sources_[column] = reinterpret_cast<varlena*>(DatumGetPointer(values_[column]));
+    values_[column] = PointerGetDatum(placeholder);
+    attributes_[column].tai_colflags |= TOASTCOL_IGNORE;
+    context_.ttc_flags |= TOAST_NEEDS_CHANGE;
+  }
+
+  // The row with the values as they are now, and promises for those that were moved.
+  HeapTuple form(Size head) {
+    for (int i = 0; i < columns_->natts; i++) {
+      if (sources_[i] == nullptr) continue;
+      values_[i] = writer_->promise(sources_[i], !stored_as(i, TYPSTORAGE_EXTERNAL));
+    }
+    const Size data = heap_compute_data_size(columns_, values_, nulls_);
+    auto* tuple = static_cast<HeapTuple>(palloc0(HEAPTUPLESIZE + head + data));
+    tuple->t_len = static_cast<uint32>(head + data);
+    tuple->t_self = row_->t_self;
+    tuple->t_tableOid = row_->t_tableOid;
+    auto* header =
+        reinterpret_cast<HeapTupleHeader>(reinterpret_cast<char*>(tuple) + HEAPTUPLESIZE);
+    tuple->t_data = header;
+    memcpy(header, row_->t_data, SizeofHeapTupleHeader);
+    HeapTupleHeaderSetNatts(header, columns_->natts);
+    header->t_hoff = static_cast<uint8>(head);
+    heap_fill_tuple(columns_, values_, nulls_, reinterpret_cast<char*>(header) + head, data,
+                    &header->t_infomask,
+                    (context_.ttc_flags & TOAST_HAS_NULLS) != 0 ? header->t_bits : nullptr);
+    return tuple;
+  }
+
+  ToastWriter* writer_;
+  Relation table_;
+  TupleDesc columns_;
+  HeapTuple row_;
+  ToastTupleContext context_;
+  Datum values_[MaxHeapAttributeNumber];
+  bool nulls_[MaxHeapAttributeNumber];
+  Datum old_values_[MaxHeapAttributeNumber];
+  bool old_nulls_[MaxHeapAttributeNumber];
+  ToastAttrInfo attributes_[MaxHeapAttributeNumber];
+  varlena* sources_[MaxHeapAttributeNumber] = {};
+};
+
+}  // namespace
+
+bool needs_toasting(Relation table, HeapTuple row) {
+  const char kind = table->rd_rel->relkind;
+  if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) return false;
+  return HeapTupleHasExternal(row) || row->t_len > TOAST_TUPLE_THRESHOLD;
+}
+
+HeapTuple toast_row(ToastWriter* writer, HeapTuple row, HeapTuple old) {
+  Toaster toaster(writer, row);
+  if (old != nullptr) toaster.replaces(old);
+  return toaster.run();
+}
+
+}  // namespace toaststore
