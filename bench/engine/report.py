@@ -2,15 +2,16 @@
 """report.py RESULTS DIRECTORY: writes report.md, and a plot for each workload, from results.csv.
 
 Every figure is the median of its rounds. A ratio says how much better toaststore is: of times, the
-other's by its own; of rates, its own by the other's. Above 1 it is ahead. Only the standard library
-is used.
+other's by its own; of rates, its own by the other's. Above 1 it is ahead. Charts are bench/charts.py,
+so bench has to be on PYTHONPATH.
 """
 
 import csv
-import math
 import statistics
 import sys
 from collections import defaultdict
+
+import charts
 
 OURS = "toaststore"
 OTHERS = ["rocksdb", "lmdb", "lmdb+lz4"]
@@ -26,8 +27,6 @@ WORKLOADS = {
     "disk": "Bytes on disk when loaded",
     "disk_after_churn": "Bytes on disk after all puts and the churn",
 }
-# Told apart without colour.
-FILLS = {"rocksdb": "#444444", "lmdb": "url(#lines)", "lmdb+lz4": "#ffffff"}
 
 
 def read(path):
@@ -73,10 +72,6 @@ def ratio(ours, other):
     return mine / theirs if unit == "B/s" else theirs / mine
 
 
-def factor(value):
-    return f"{value:.2f}" if value >= 0.095 else f"{value:.1g}"
-
-
 def label(cell):
     data, value, total = cell
     return f"{size(value)} {data}, {size(total)}"
@@ -96,7 +91,7 @@ def write_table(out, workload, cells):
         results = cells[cell]
         row = [label(cell), spread(results[OURS])]
         row += [spread(results[name]) if name in results else "" for name in present]
-        row += [factor(ratio(results[OURS], results[name])) if name in results else ""
+        row += [charts.factor(ratio(results[OURS], results[name])) if name in results else ""
                 for name in present]
         out.write("| " + " | ".join(row) + " |\n")
     if workload not in ("disk", "disk_after_churn", "load_durable"):
@@ -104,58 +99,12 @@ def write_table(out, workload, cells):
 
 
 def plot(workload, cells):
-    """Bars of ratios on a logarithmic scale, from the line of 1."""
-    bars = []
-    for cell in sorted(cells, key=order):
-        for name in OTHERS:
-            if name in cells[cell]:
-                bars.append((label(cell), name, ratio(cells[cell][OURS], cells[cell][name])))
-    left, right, top, step = 210, 690, 64, 20
-    height = top + step * len(bars) + 40
-    reach = max(1.0, max(abs(math.log10(bar[2])) for bar in bars))
-    middle = (left + right) / 2
-
-    def place(value):
-        return middle + math.log10(value) / reach * (right - left) / 2
-
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        '<defs><pattern id="lines" width="5" height="5" patternUnits="userSpaceOnUse" '
-        'patternTransform="rotate(45)"><rect width="5" height="5" fill="#ffffff"/>'
-        '<line x1="0" y1="0" x2="0" y2="5" stroke="#000000" stroke-width="2"/></pattern></defs>',
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="10" y="18" font-weight="bold">{WORKLOADS[workload]}</text>',
-        f'<text x="10" y="36">right of 1: {OURS} is ahead by that factor</text>',
-    ]
-    ticks = [10.0 ** k for k in range(-math.floor(reach), math.floor(reach) + 1)]
-    for tick in ticks:
-        x = place(tick)
-        width = 2 if tick == 1 else 0.5
-        out.append(f'<line x1="{x:.1f}" y1="{top - 8}" x2="{x:.1f}" y2="{height - 32}" '
-                   f'stroke="#000000" stroke-width="{width}"/>')
-        out.append(f'<text x="{x:.1f}" y="{top - 12}" text-anchor="middle">{tick:g}</text>')
-    before = None
-    for i, (cell, name, value) in enumerate(bars):
-        y = top + i * step
-        if cell != before:
-            out.append(f'<text x="10" y="{y + 13}">{cell}</text>')
-            before = cell
-        x, end = sorted((middle, place(value)))
-        out.append(f'<rect x="{x:.1f}" y="{y + 3}" width="{max(end - x, 1):.1f}" '
-                   f'height="{step - 6}" fill="{FILLS[name]}" stroke="#000000"/>')
-        at = end + 4 if value >= 1 else x - 4
-        anchor = "start" if value >= 1 else "end"
-        out.append(f'<text x="{at:.1f}" y="{y + 14}" text-anchor="{anchor}" stroke="#ffffff" '
-                   f'stroke-width="3" paint-order="stroke">{factor(value)}</text>')
-    x = 10
-    for name in sorted({bar[1] for bar in bars}, key=OTHERS.index):
-        out.append(f'<rect x="{x}" y="{height - 22}" width="14" height="12" '
-                   f'fill="{FILLS[name]}" stroke="#000000"/>')
-        out.append(f'<text x="{x + 20}" y="{height - 12}">beside {name}</text>')
-        x += 150
-    out.append("</svg>\n")
-    return "\n".join(out)
+    """Bars of ratios."""
+    found = [(label(cell), name, ratio(cells[cell][OURS], cells[cell][name]))
+             for cell in sorted(cells, key=order) for name in OTHERS if name in cells[cell]]
+    present = {name for _, name, _ in found}
+    return charts.bars(WORKLOADS[workload], [f"right of 1: {OURS} is ahead by that factor"], found,
+                       {name: f"beside {name}" for name in OTHERS if name in present})
 
 
 def main():
