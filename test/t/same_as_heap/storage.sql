@@ -23,10 +23,11 @@ UPDATE stored SET extended = extended || 'x' WHERE id = 1012;
 ALTER TABLE stored ALTER extended SET STORAGE EXTENDED;
 
 CREATE TABLE compressed (id int PRIMARY KEY, pglz text COMPRESSION pglz, lz4 text COMPRESSION lz4);
-INSERT INTO compressed SELECT n, w, w FROM generate_series(1, 6) n, oracle.value(n, 400 * n * n, 'prose') w;
-SELECT id, pg_column_compression(pglz), pg_column_compression(lz4), md5(pglz) = md5(lz4) AS same FROM compressed WHERE id < 4 ORDER BY id;
+INSERT INTO compressed SELECT n, w, w FROM generate_series(1, 6) n, repeat(md5(n::text), 40 * n) w;
+INSERT INTO compressed SELECT n, w, w FROM generate_series(11, 16) n, oracle.value(n, 1000 * n, 'prose') w;
+SELECT id, pg_column_compression(pglz), pg_column_compression(lz4), md5(pglz) = md5(lz4) AS same FROM compressed WHERE id < 10 ORDER BY id;
 UPDATE compressed SET lz4 = pglz, pglz = lz4;
-SELECT id, pg_column_compression(pglz), pg_column_compression(lz4), md5(pglz) = md5(lz4) AS same FROM compressed WHERE id < 4 ORDER BY id;
+SELECT id, pg_column_compression(pglz), pg_column_compression(lz4), md5(pglz) = md5(lz4) AS same FROM compressed WHERE id < 10 ORDER BY id;
 ALTER TABLE compressed ALTER lz4 SET COMPRESSION pglz;
 VACUUM FULL compressed;
 SELECT id, md5(pglz), md5(lz4) FROM compressed ORDER BY id;
@@ -37,6 +38,11 @@ SELECT id, md5(a), md5(b) FROM targeted ORDER BY id;
 ALTER TABLE targeted SET (toast_tuple_target = 8160);
 INSERT INTO targeted SELECT n, oracle.value(n, 3000, 'noise'), oracle.value(n, 500 * n, 'noise') FROM generate_series(11, 20) n;
 UPDATE targeted SET b = b || a;
+SELECT id, md5(a), md5(b) FROM targeted ORDER BY id;
+-- A row that had long values, and is short now, but above a small target.
+ALTER TABLE targeted SET (toast_tuple_target = 128);
+UPDATE targeted SET a = left(a, 150), b = left(b, 140) WHERE id > 15;
+UPDATE targeted SET a = left(a, 20), b = left(b, 100) WHERE id > 17;
 SELECT id, md5(a), md5(b) FROM targeted ORDER BY id;
 ALTER TABLE targeted SET (toast_tuple_target = 100);
 ALTER TABLE targeted SET (toast.autovacuum_enabled = false);
