@@ -102,6 +102,7 @@ my $locks = q[
 	SELECT locktype, relation::regclass, page, tuple IS NOT NULL AS of_tuple, mode, granted, count(*)
 	  FROM pg_locks LEFT JOIN pg_class c ON c.oid = relation
 	 WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid' AND (relation IS NULL OR relnamespace = 'public'::regnamespace)
+	   AND classid IS DISTINCT FROM 'pg_am'::regclass
 	 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6];
 
 # --- what is random ------------------------------------------------------------------------------

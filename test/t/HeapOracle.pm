@@ -16,7 +16,7 @@ our @EXPORT = qw(access_method create_databases open_pair check_stores);
 our @sides = ('as_heap', 'as_toaststore');
 
 # The access method that is compared with heap; heap itself proves that a test can pass.
-sub access_method { return $ENV{TOASTSTORE_ORACLE_ACCESS_METHOD} // 'heap'; }
+sub access_method { return $ENV{TOASTSTORE_ORACLE_ACCESS_METHOD} // 'toaststore'; }
 
 # What both databases have besides: functions that make values from a seed, of a length and a kind:
 # noise does not compress, prose compresses well, mixed by half, and its letters take one or two bytes.
@@ -133,7 +133,7 @@ sub check_stores
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	is($node->safe_psql('as_toaststore', q[
 		SELECT c.oid::regclass, faults.*
-		  FROM pg_class c JOIN pg_am ON pg_am.oid = relam, LATERAL toaststore.verify(c.oid) AS faults
+		  FROM pg_class c JOIN pg_am ON pg_am.oid = relam, LATERAL toaststore.verify(reltoastrelid) AS faults
 		 WHERE amname = 'toaststore' AND relkind <> 'p' AND reltoastrelid <> 0]), '', 'the stores are sound');
 	return;
 }
