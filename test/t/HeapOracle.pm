@@ -1,0 +1,150 @@
+# The same statements on heap tables and on toaststore tables: two databases, as_heap and
+# as_toaststore, that differ in default_table_access_method alone, and sessions that come in pairs, one
+# in each. What a heap table answers is what a toaststore table must answer.
+package HeapOracle;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+our @EXPORT = qw(access_method create_databases open_pair check_stores);
+
+our @sides = ('as_heap', 'as_toaststore');
+
+# The access method that is compared with heap; heap itself proves that a test can pass.
+sub access_method { return $ENV{TOASTSTORE_ORACLE_ACCESS_METHOD} // 'toaststore'; }
+
+# What both databases have besides: functions that make values from a seed, of a length and a kind:
+# noise does not compress, prose compresses well, mixed by half, and its letters take one or two bytes.
+my $functions = q[
+	CREATE SCHEMA oracle;
+	CREATE TABLE oracle.pool (bytes bytea) USING heap;
+	ALTER TABLE oracle.pool ALTER bytes SET STORAGE EXTERNAL;
+	INSERT INTO oracle.pool
+	SELECT string_agg(sha256(('pool' || i)::bytea), '' ORDER BY i) FROM generate_series(1, 16384) i;
+	CREATE FUNCTION oracle.noise(seed int, length int) RETURNS bytea LANGUAGE sql STABLE AS $$
+	    SELECT substr(string_agg(substr(bytes, 1 + (hashint4(seed * 1000 + i)::bigint & 262143)::int, 65536), ''
+	                             ORDER BY i), 1, length)
+	      FROM oracle.pool, generate_series(0, length / 65536) i
+	$$;
+	CREATE FUNCTION oracle.value(seed int, length int, kind text) RETURNS text LANGUAGE sql STABLE AS $$
+	    SELECT CASE kind
+	           WHEN 'noise' THEN left(translate(encode(oracle.noise(seed, length * 3 / 4 + 3), 'base64'), E'\n', ''), length)
+	           WHEN 'prose' THEN left(repeat(encode(oracle.noise(seed, 900), 'base64'), length / 1200 + 1), length)
+	           ELSE left((SELECT string_agg(encode(substr(n, i, 750), 'base64') || repeat('ü' || i, 500), '')
+	                        FROM generate_series(1, length, 750) i), length)
+	           END
+	      FROM (SELECT oracle.noise(seed, length) OFFSET 0) AS part (n)
+	$$];
+
+sub create_databases
+{
+	my ($node) = @_;
+	for my $side (@sides)
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $side");
+		$node->safe_psql($side, 'CREATE EXTENSION toaststore');
+		$node->safe_psql($side, $functions);
+	}
+	my $method = access_method();
+	$node->safe_psql('postgres', "ALTER DATABASE as_toaststore SET default_table_access_method = $method");
+	note("as_toaststore has $method tables");
+	return;
+}
+
+# A session in each database. Statements find :access_method and :'file' (of the server) set.
+sub open_pair
+{
+	my ($node, $name) = @_;
+	my @sessions;
+	for my $side (@sides)
+	{
+		my $session = $node->background_psql($side, on_error_stop => 0);
+		$session->set_query_timer_restart();
+		my $method = $side eq 'as_heap' ? 'heap' : access_method();
+		my $file = $node->data_dir . "/$side.$name.copy";
+		$session->query_safe("\\set VERBOSITY sqlstate\n\\set access_method $method\n\\set file '$file'");
+		push @sessions, $session;
+	}
+	return bless { name => $name, sessions => \@sessions, node => $node, waiting => 0 }, 'HeapOracle';
+}
+
+# The answer of one session: rows, SQLSTATE and count of rows.
+sub answer
+{
+	my ($session, $query) = @_;
+	my ($output) = $session->query("$query\n\\echo :SQLSTATE :ROW_COUNT");
+	my $errors = $session->{stderr};
+	$session->{stderr} = '';
+	return "$output\n$errors" =~ s/\s+$//r;
+}
+
+# Runs a statement in both databases. Returns the heap's answer, and the other where it differs. Where rows
+# lie in a table, and so in which order they are changed, is up to how well they were compressed.
+sub run
+{
+	my ($self, $statement) = @_;
+	my ($heap, $other) = map { answer($_, "$statement\n;") } @{ $self->{sessions} };
+	($heap, $other) = map { join("\n", sort split(/\n/)) } ($heap, $other) if $statement =~ /RETURNING/;
+	return ($heap, $heap eq $other ? undef : $other);
+}
+
+# Sends a statement that is expected to wait for another session, and waits until it does or ends.
+sub send_statement
+{
+	my ($self, $statement) = @_;
+	for my $i (0 .. 1)
+	{
+		my $session = $self->{sessions}[$i];
+		my $pid = $session->query_safe('SELECT pg_backend_pid()');
+		$session->{stdin} .= "$statement\n;\n\\echo :SQLSTATE :ROW_COUNT\n\\echo ended\n";
+		$session->{run}->pump_nb();
+		while ($session->{stdout} !~ /^ended$/m)
+		{
+			last if $self->{node}->safe_psql($sides[$i], "SELECT 1 FROM pg_stat_activity
+				WHERE pid = $pid AND wait_event_type = 'Lock'") eq '1';
+			usleep(2_000);
+			$session->{run}->pump_nb();
+		}
+	}
+	return;
+}
+
+# The answer to it.
+sub receive
+{
+	my ($self) = @_;
+	my @answers;
+	for my $session (@{ $self->{sessions} })
+	{
+		$session->{run}->pump() until $session->{stdout} =~ /^ended$/m;
+		push @answers, "$session->{stdout}\n$session->{stderr}" =~ s/^ended$//mr;
+		$session->{stdout} = $session->{stderr} = '';
+	}
+	return ($answers[0], $answers[0] eq $answers[1] ? undef : $answers[1]);
+}
+
+# Tests that the stores of all toaststore tables are sound, and lead to nothing but what rows refer to.
+sub check_stores
+{
+	my ($node) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($node->safe_psql('as_toaststore', q[
+		SELECT c.oid::regclass, faults.*
+		  FROM pg_class c JOIN pg_am ON pg_am.oid = relam, LATERAL toaststore.verify(reltoastrelid) AS faults
+		 WHERE amname = 'toaststore' AND relkind <> 'p' AND reltoastrelid <> 0]), '', 'the stores are sound');
+	return;
+}
+
+sub close_pair
+{
+	my ($self) = @_;
+	$_->quit for @{ $self->{sessions} };
+	return;
+}
+
+1;
