@@ -166,8 +166,8 @@ TM_Result heap_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot* slot,
   HeapTuple toasted = row.tuple();
   const LeftValues left = memory.in([&] {
     StoredRow old(rel, tid);
-    // Core runs its policy also where only the old version has values outside, and so a short new one
-    // may be over a small toast_tuple_target.
+    // Core runs its policy also where only the old version has values outside, and so a short new
+    // one may be over a small toast_tuple_target.
     if (old.with_values() != nullptr || needs_toasting(rel, toasted)) {
       toasted = toast_row(&writer, toasted, old.with_values());
     }
