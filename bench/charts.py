@@ -103,9 +103,11 @@ def bars(title, notes, found, legend):
 
 
 def dots(title, notes, rows, order, target_words):
-    """rows: [(label, {series: ratio}, target or None)]; a marker for each series on a scale."""
+    """rows: [(label, {series: ratio}, target or None)]; a marker for each series on a scale, which
+    is its place in `order` whoever else is there."""
     left, right, top, step = 130, 730, 50 + 16 * len(notes), 22
-    legend_rows = -(-(len(order) + 1) // 4)
+    present = [name for name in order if any(name in found for _, found, _ in rows)]
+    legend_rows = -(-(len(present) + 1) // 4)
     picture = Picture(title, notes, top + step * len(rows) + 16 + 20 * legend_rows)
     bottom = top + step * len(rows)
     ratios = [r for _, found, target in rows for r in [*found.values(), *([target] if target else [])]]
@@ -119,8 +121,8 @@ def dots(title, notes, rows, order, target_words):
         for kind in reversed(range(len(order))):
             if order[kind] in found:
                 picture.marker(place(found[order[kind]]), y, kind)
-    legend(picture, order, bottom + 20, lambda x, y, kind: picture.marker(x + 7, y, kind),
-           target_words)
+    legend(picture, present, bottom + 20,
+           lambda x, y, kind: picture.marker(x + 7, y, order.index(present[kind])), target_words)
     return str(picture)
 
 

@@ -45,7 +45,16 @@ def amount(us):
 
 
 def figure(value):
-    return f"{value:.3g}" if value < 0.01 or value >= 1000 else f"{value:.3f}".rstrip("0").rstrip(".")
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 0.01 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def size(count):
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count:.0f} B"
 
 
 def median(metrics, metric):
@@ -193,7 +202,7 @@ class Report:
             if ratios:
                 rows.append((label(cell), ratios, targets.get(cell)))
         if rows:
-            ours_first = sorted(names, key=lambda name: name not in OURS)
+            ours_first = sorted((c.name for c in CONTENDERS), key=lambda name: name not in OURS)
             notes = ["Times less time than native EXTERNAL (random bytes) or native lz4 (text, JSON);",
                      "right of 1 is ahead"]
             self.plot(operation, title, charts.dots(
@@ -213,7 +222,7 @@ class Report:
                 log = median(metrics, "wal_value" if deleted else "wal")
                 disk = median(metrics, "disk")
                 row.append("" if log is None else
-                           f"{f'{log:.0f} B' if deleted else figure(log)}, {figure(disk)}")
+                           f"{size(log) if deleted else figure(log)}, {figure(disk)}")
             rows.append(row)
         self.say(table(["log, disk", *names], rows))
 
@@ -263,15 +272,15 @@ class Report:
         if not cells:
             return
         self.say("## A put after the ids have come round\n\nThe counter of ids stands before a dense "
-                 "range of taken ones: native TOAST takes ids from one 32-bit counter of the cluster, "
-                 "set back here by `pg_resetwal -o`. Ids of a store by id end at 2^47 and do not "
-                 "come round.")
+                 "range of taken ones. Native TOAST takes ids from one 32-bit counter of the cluster, "
+                 "set back here by `pg_resetwal -o`. The stores of toaststore count for themselves, and "
+                 "nothing sets their counters back.")
         rows = []
         for cell, found in cells.items():
             for name, metrics in found.items():
                 after = median(metrics, "us")
                 rows.append([f"{cell[1]:,}", name, amount(median(metrics, "before")),
-                             amount(after) if after else "does not come round"])
+                             amount(after) if after else ""])
         self.say(table(["taken ids", "", "a put before", "the first put after"], rows))
 
     def text(self):
