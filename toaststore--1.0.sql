@@ -101,6 +101,14 @@ CREATE FUNCTION toaststore.info(store regclass, id bigint, OUT layout text, OUT 
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1;
 COMMENT ON FUNCTION toaststore.info(regclass, bigint) IS 'how a value is stored; no row where there is none';
 
+CREATE FUNCTION toaststore.removable(store regclass, OUT id bigint, OUT reason text,
+                                     OUT raw_bytes bigint, OUT stored_bytes bigint)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'toaststore_removable'
+    LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION toaststore.removable(regclass) IS
+    'values that cleaning would remove now, and why';
+
 CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigint, OUT fault text)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'toaststore_verify'

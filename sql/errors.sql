@@ -50,6 +50,7 @@ INSERT INTO calls VALUES
     ('length', 'toaststore.length(%s, 1)'),
     ('delete', 'toaststore.delete(%s, 1)'),
     ('info', 'toaststore.info(%s, 1)'),
+    ('removable', 'toaststore.removable(%s)'),
     ('verify', 'toaststore.verify(%s)'),
     ('alter_store', 'toaststore.alter_store(%s, ''none'')');
 SELECT proname AS function_without_a_call FROM pg_proc

@@ -3,6 +3,7 @@
 #include "engine/meta.h"
 #include "engine/verify.h"
 #include "postgres/host.h"
+#include "postgres/references.h"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -94,7 +95,7 @@ class Rows final : public toaststore::FaultSink {
   Status report(const toaststore::Fault& fault) override {
     Datum values[3] = {Int64GetDatum(fault.block), Int64GetDatum(static_cast<int64>(fault.id)),
                        CStringGetTextDatum(fault.reason)};
-    bool nulls[3] = {false, fault.id == 0, false};
+    bool nulls[3] = {fault.block == toaststore::kNoBlock, fault.id == 0, false};
     add(values, nulls);
     return Status::Ok();
   }
@@ -102,6 +103,19 @@ class Rows final : public toaststore::FaultSink {
  private:
   ReturnSetInfo* info_;
 };
+
+// Why cleaning would remove a value now, or null.
+const char* why_removable(StoreHandle* handle, const Entry& entry) {
+  toaststore::Xid holder;
+  switch (handle->transactions().fate(entry.stamps(), &holder)) {
+    case toaststore::Fate::kAbsent:
+      return "rolled back";
+    case toaststore::Fate::kDeleted:
+      return handle->transactions().removable(entry.xmax) ? "deleted" : nullptr;
+    default:
+      return nullptr;
+  }
+}
 
 }  // namespace
 
@@ -111,6 +125,7 @@ PG_FUNCTION_INFO_V1(toaststore_options);
 PG_FUNCTION_INFO_V1(toaststore_create_store);
 PG_FUNCTION_INFO_V1(toaststore_alter_store);
 PG_FUNCTION_INFO_V1(toaststore_info);
+PG_FUNCTION_INFO_V1(toaststore_removable);
 PG_FUNCTION_INFO_V1(toaststore_verify);
 
 // options(direct_max int, extent_max int, chunk_bytes int, compression text) -> true, or 22023.
@@ -171,8 +186,10 @@ Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
 // info(store regclass, id bigint) -> one row, or none where there is no such value.
 Datum toaststore_info(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
-  Relation rel = toaststore::open_store(PG_GETARG_OID(0), AccessShareLock, Right::kGet);
-  StoreHandle handle(rel, GetActiveSnapshot());
+  Relation table;
+  Relation rel = toaststore::open_store_of(PG_GETARG_OID(0), AccessShareLock, Right::kGet, &table);
+  // A row vouches for the value of a table, not the snapshot.
+  StoreHandle handle(rel, table == nullptr ? GetActiveSnapshot() : nullptr);
   const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
   handle.transactions().note_read();
   Entry entry;
@@ -190,6 +207,36 @@ Datum toaststore_info(PG_FUNCTION_ARGS) {
   }
   handle.keep();
   table_close(rel, NoLock);
+  if (table != nullptr) table_close(table, NoLock);
+  return 0;
+}
+
+// removable(store regclass) -> (id, reason, raw_bytes, stored_bytes): what cleaning would remove
+// now.
+Datum toaststore_removable(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  Relation table;
+  Relation rel = toaststore::open_store_of(PG_GETARG_OID(0), AccessShareLock, Right::kOwn, &table);
+  StoreHandle handle(rel, nullptr);
+  Rows rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+  auto* batch = static_cast<toaststore::LeafBatch*>(palloc(sizeof(toaststore::LeafBatch)));
+  for (uint64_t from = 0; from != toaststore::kInfinity; from = batch->next) {
+    CHECK_FOR_INTERRUPTS();
+    check(toaststore::read_forward(handle.context(), from, batch), rel);
+    for (uint16_t i = 0; i < batch->count; i++) {
+      const Entry& entry = batch->entries[i];
+      const char* reason = why_removable(&handle, entry);
+      if (reason == nullptr) continue;
+      Datum values[4] = {Int64GetDatum(static_cast<int64>(entry.id)), CStringGetTextDatum(reason),
+                         Int64GetDatum(static_cast<int64>(entry.raw_bytes)),
+                         Int64GetDatum(static_cast<int64>(entry.stored_bytes))};
+      bool nulls[4] = {};
+      rows.add(values, nulls);
+    }
+  }
+  handle.keep();
+  table_close(rel, NoLock);
+  if (table != nullptr) table_close(table, NoLock);
   return 0;
 }
 
@@ -199,11 +246,14 @@ Datum toaststore_verify(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
   const Oid relid = PG_GETARG_OID(0);
   const LOCKMODE lock_mode = RecoveryInProgress() ? AccessShareLock : ShareLock;
-  Relation rel = toaststore::open_store(relid, lock_mode, Right::kOwn);
+  Relation table;
+  Relation rel = toaststore::open_store_of(relid, lock_mode, Right::kOwn, &table);
   StoreHandle handle(rel, nullptr);
   Rows rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
   check(toaststore::verify(handle.context(), &rows), rel);
+  if (table != nullptr) toaststore::verify_references(table, rel, &rows);
   table_close(rel, lock_mode);
+  if (table != nullptr) table_close(table, lock_mode);
   return 0;
 }
 }

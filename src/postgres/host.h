@@ -180,6 +180,11 @@ StoreKind kind_of(Relation rel);
 enum class Right : uint8_t { kGet, kPut, kDelete, kOwn };
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right);
 
+// The same where the caller may also name a table with the access method toaststore, by which its
+// store is meant: *table is that table, locked alike and open, or null.  Rights are those on what
+// was named.
+Relation open_store_of(Oid relid, LOCKMODE lock_mode, Right right, Relation* table);
+
 // Raises unless the columns are (id bigint, value bytea), dropped ones aside, or those of a
 // pg_toast relation where such relations are.
 void check_columns(Relation rel);

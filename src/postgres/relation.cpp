@@ -66,9 +66,11 @@ bool is_store(Relation rel) { return rel->rd_tableam == &store_routine; }
 
 namespace {
 
-[[noreturn]] void not_a_store(const char* name) {
+[[noreturn]] void not_a_store(const char* name, bool table) {
   ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a toaststore", name),
-                  errhint("Create one with toaststore.create_store().")));
+                  table ? errdetail("It is a table whose large values are in a store.") : 0,
+                  table ? errhint("Read and change its rows with SQL.")
+                        : errhint("Create one with toaststore.create_store().")));
   pg_unreachable();
 }
 
@@ -91,17 +93,28 @@ bool may(Oid relid, Right right) {
   return right == Right::kPut || pg_attribute_aclcheck(relid, 1, role, mode) == ACLCHECK_OK;
 }
 
+// May a table be named in the place of its store?
+enum class Naming : uint8_t { kStore, kStoreOrTable };
+
+bool is_named_well(Oid method, Naming naming) {
+  if (!OidIsValid(method)) return false;
+  if (method == get_am_oid(kAccessMethod, false)) return true;
+  return naming == Naming::kStoreOrTable && method == get_am_oid(kTableAccessMethod, false);
+}
+
 // What can be known of a relation without a lock on it: whoever may not use a store must not make
 // others wait behind the lock either.
-void check_right(Oid relid, Right right) {
+void check_right(Oid relid, Right right, Naming naming) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
   if (!HeapTupleIsValid(tuple)) not_there(relid);
   const auto* form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
   const char* name = pstrdup(NameStr(form->relname));
   const char kind = form->relkind;
-  const bool store = OidIsValid(form->relam) && form->relam == get_am_oid(kAccessMethod, false);
+  const Oid method = form->relam;
   ReleaseSysCache(tuple);
-  if (!store) not_a_store(name);
+  if (!is_named_well(method, naming)) {
+    not_a_store(name, is_named_well(method, Naming::kStoreOrTable));
+  }
   if (right == Right::kOwn) {
     if (!pg_class_ownercheck(relid, GetUserId())) {
       aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(kind), name);
@@ -111,16 +124,16 @@ void check_right(Oid relid, Right right) {
   if (!may(relid, right)) aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind), name);
 }
 
-}  // namespace
-
-Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
-  check_right(relid, right);
+Relation open_named(Oid relid, LOCKMODE lock_mode, Right right, Naming naming) {
+  check_right(relid, right, naming);
   const uint64 seen = SharedInvalidMessageCounter;
   Relation rel = try_relation_open(relid, lock_mode);
   // Whoever was waited for may have dropped the store or taken the right away.
   if (rel == nullptr) not_there(relid);
-  if (SharedInvalidMessageCounter != seen) check_right(relid, right);
-  if (!is_store(rel)) not_a_store(RelationGetRelationName(rel));
+  if (SharedInvalidMessageCounter != seen) check_right(relid, right, naming);
+  if (!is_named_well(rel->rd_rel->relam, naming)) {
+    not_a_store(RelationGetRelationName(rel), is_table(rel));
+  }
   if (right != Right::kOwn && check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -129,6 +142,25 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
              errhint("Use SELECT, INSERT and DELETE instead.")));
   }
   return rel;
+}
+
+}  // namespace
+
+Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
+  return open_named(relid, lock_mode, right, Naming::kStore);
+}
+
+Relation open_store_of(Oid relid, LOCKMODE lock_mode, Right right, Relation* table) {
+  *table = nullptr;
+  Relation rel = open_named(relid, lock_mode, right, Naming::kStoreOrTable);
+  if (is_store(rel)) return rel;
+  if (!OidIsValid(rel->rd_rel->reltoastrelid)) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("table \"%s\" has no store", RelationGetRelationName(rel)),
+                    errdetail("None of its columns can have large values.")));
+  }
+  *table = rel;
+  return table_open(rel->rd_rel->reltoastrelid, lock_mode);
 }
 
 StoreKind kind_of(Relation rel) {

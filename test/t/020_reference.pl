@@ -103,8 +103,9 @@ my %call = (
 	length => q['STORE', 1],
 	delete => q['STORE', 1],
 	info => q['STORE', 1],
+	removable => q['STORE'],
 	verify => q['STORE']);
-my @of_owner = ('alter_store', 'verify');
+my @of_owner = ('alter_store', 'removable', 'verify');
 my @changing = ('put', 'put_many', 'delete');
 my @of_values = grep { my $name = $_; !grep { $_ eq $name } @of_owner } keys %call;
 
