@@ -153,3 +153,14 @@ CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigin
     AS 'MODULE_PATHNAME', 'toaststore_verify'
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
 COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';
+
+CREATE FUNCTION toaststore.estimate("table" regclass, sample_rows int DEFAULT 1000,
+                                    compression text DEFAULT 'lz4', OUT rows_sampled bigint,
+                                    OUT long_values bigint, OUT raw_bytes bigint,
+                                    OUT bytes_now bigint, OUT bytes_then bigint,
+                                    OUT bytes_saved bigint)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'toaststore_estimate'
+    LANGUAGE C VOLATILE STRICT ROWS 1 COST 100000;
+COMMENT ON FUNCTION toaststore.estimate(regclass, int, text) IS
+    'what the long values of any table would take as those of a toaststore table, by a sample';
