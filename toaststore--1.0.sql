@@ -154,6 +154,8 @@ CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigin
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
 COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';
 
+-- Moving in and out ---------------------------------------------------------------------------
+
 CREATE FUNCTION toaststore.estimate("table" regclass, sample_rows int DEFAULT 1000,
                                     compression text DEFAULT 'lz4', OUT rows_sampled bigint,
                                     OUT long_values bigint, OUT raw_bytes bigint,
@@ -164,3 +166,14 @@ CREATE FUNCTION toaststore.estimate("table" regclass, sample_rows int DEFAULT 10
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 100000;
 COMMENT ON FUNCTION toaststore.estimate(regclass, int, text) IS
     'what the long values of any table would take as those of a toaststore table, by a sample';
+
+CREATE FUNCTION toaststore.before_drop_extension() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'toaststore_before_drop_extension'
+    LANGUAGE C;
+COMMENT ON FUNCTION toaststore.before_drop_extension() IS
+    'names the tables that depend on the extension, and what keeps their rows';
+
+CREATE EVENT TRIGGER toaststore_before_drop_extension ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION') EXECUTE FUNCTION toaststore.before_drop_extension();
+COMMENT ON EVENT TRIGGER toaststore_before_drop_extension IS
+    'names the tables that depend on extension toaststore when it is to be dropped';
