@@ -91,6 +91,45 @@ CREATE FUNCTION toaststore.delete(store regclass, id bigint) RETURNS boolean
     LANGUAGE C VOLATILE STRICT COST 50;
 COMMENT ON FUNCTION toaststore.delete(regclass, bigint) IS 'delete a value; was it there?';
 
+-- Maps ----------------------------------------------------------------------------------------
+
+CREATE FUNCTION toaststore.create_map(name text) RETURNS regclass
+    AS 'MODULE_PATHNAME', 'toaststore_create_map'
+    LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION toaststore.create_map(text) IS 'create a map: a table of values by key';
+
+CREATE FUNCTION toaststore.map_set(map regclass, key text, value bytea) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'toaststore_map_set'
+    LANGUAGE C VOLATILE STRICT COST 100;
+COMMENT ON FUNCTION toaststore.map_set(regclass, text, bytea) IS
+    'insert or replace the value of a key; was it new?';
+
+CREATE FUNCTION toaststore.map_set_many(map regclass, keys text[], "values" bytea[])
+    RETURNS bigint
+    AS 'MODULE_PATHNAME', 'toaststore_map_set_many'
+    LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION toaststore.map_set_many(regclass, text[], bytea[]) IS
+    'insert or replace the values of keys; how many were new?';
+
+CREATE FUNCTION toaststore.map_get(map regclass, key text) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'toaststore_map_get'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100;
+COMMENT ON FUNCTION toaststore.map_get(regclass, text) IS 'value of a key, or null';
+
+CREATE FUNCTION toaststore.map_delete(map regclass, key text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'toaststore_map_delete'
+    LANGUAGE C VOLATILE STRICT COST 100;
+COMMENT ON FUNCTION toaststore.map_delete(regclass, text) IS 'delete a key; was it there?';
+
+CREATE FUNCTION toaststore.map_scan(map regclass, from_key text DEFAULT NULL,
+                                    to_key text DEFAULT NULL, OUT key text, OUT value bytea,
+                                    OUT stored_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'toaststore_map_scan'
+    LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION toaststore.map_scan(regclass, text, text) IS
+    'rows with keys from one to before another, in the order of keys';
+
 -- Looking inside ------------------------------------------------------------------------------
 
 CREATE FUNCTION toaststore.info(store regclass, id bigint, OUT layout text, OUT raw_bytes bigint,
@@ -114,3 +153,27 @@ CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigin
     AS 'MODULE_PATHNAME', 'toaststore_verify'
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
 COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';
+
+-- Moving in and out ---------------------------------------------------------------------------
+
+CREATE FUNCTION toaststore.estimate("table" regclass, sample_rows int DEFAULT 1000,
+                                    compression text DEFAULT 'lz4', OUT rows_sampled bigint,
+                                    OUT long_values bigint, OUT raw_bytes bigint,
+                                    OUT bytes_now bigint, OUT bytes_then bigint,
+                                    OUT bytes_saved bigint)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'toaststore_estimate'
+    LANGUAGE C VOLATILE STRICT ROWS 1 COST 100000;
+COMMENT ON FUNCTION toaststore.estimate(regclass, int, text) IS
+    'what the long values of any table would take as those of a toaststore table, by a sample';
+
+CREATE FUNCTION toaststore.before_drop_extension() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'toaststore_before_drop_extension'
+    LANGUAGE C;
+COMMENT ON FUNCTION toaststore.before_drop_extension() IS
+    'names the tables that depend on the extension, and what keeps their rows';
+
+CREATE EVENT TRIGGER toaststore_before_drop_extension ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION') EXECUTE FUNCTION toaststore.before_drop_extension();
+COMMENT ON EVENT TRIGGER toaststore_before_drop_extension IS
+    'names the tables that depend on extension toaststore when it is to be dropped';

@@ -6,10 +6,30 @@ SELECT nspname FROM pg_namespace WHERE nspname = 'toaststore';
 SELECT amname FROM pg_am WHERE amname LIKE 'toaststore%' ORDER BY 1;
 SELECT has_schema_privilege('public', 'toaststore', 'USAGE');
 
+-- While there are tables it stays, and says what keeps their rows; each of these commands works.
 SELECT toaststore.create_store('kept') IS NOT NULL AS created;
+CREATE TABLE docs (id int, body text) USING toaststore;
+INSERT INTO docs VALUES (1, repeat('x', 100));
+CREATE MATERIALIZED VIEW "Shown docs" USING toaststore AS SELECT * FROM docs;
+\set VERBOSITY default
+DROP EXTENSION toaststore;
+\set VERBOSITY sqlstate
+DROP EXTENSION IF EXISTS plpgsql, toaststore;
+ALTER TABLE docs SET ACCESS METHOD heap;
+ALTER MATERIALIZED VIEW "Shown docs" SET ACCESS METHOD heap;
 DROP EXTENSION toaststore;
 DROP TABLE kept;
 DROP EXTENSION toaststore;
+SELECT count(*) FROM "Shown docs" JOIN docs USING (id, body);
+CREATE EXTENSION toaststore;
+CREATE TABLE lost (id int, body text) USING toaststore;
+SET client_min_messages = warning;
+DROP EXTENSION toaststore CASCADE;
+RESET client_min_messages;
+SELECT to_regclass('lost') IS NULL AS lost;
+DROP MATERIALIZED VIEW "Shown docs";
+DROP TABLE docs;
+SELECT count(*) FROM pg_event_trigger;
 SELECT count(*) FROM pg_namespace WHERE nspname = 'toaststore';
 SELECT count(*) FROM pg_am WHERE amname LIKE 'toaststore%';
 

@@ -4,18 +4,13 @@
 #include "engine/verify.h"
 #include "postgres/host.h"
 #include "postgres/references.h"
+#include "postgres/sql.h"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "catalog/indexing.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
-#include "commands/dbcommands.h"
-#include "executor/spi.h"
-#include "nodes/makefuncs.h"
 #include "utils/inval.h"
-#include "utils/regproc.h"
-#include "utils/varlena.h"
 }
 
 namespace {
@@ -23,6 +18,8 @@ namespace {
 using toaststore::check;
 using toaststore::Code;
 using toaststore::Entry;
+using toaststore::execute;
+using toaststore::NewRelation;
 using toaststore::Options;
 using toaststore::Right;
 using toaststore::Status;
@@ -52,13 +49,6 @@ char* constraint_sql(const OptionArguments& arguments) {
       "extent_max => %d, chunk_bytes => %d, compression => %s))",
       arguments.direct_max, arguments.extent_max, arguments.chunk_bytes,
       quote_literal_cstr(arguments.compression));
-}
-
-void execute(const char* sql) {
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  const int result = SPI_execute(sql, false, 0);
-  if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-  SPI_finish();
 }
 
 // A NOT VALID constraint is dumped after the data; this one is true whatever the rows are.
@@ -140,22 +130,12 @@ Datum toaststore_create_store(PG_FUNCTION_ARGS) {
   const OptionArguments arguments{PG_GETARG_INT32(1), PG_GETARG_INT32(2), PG_GETARG_INT32(3),
                                   text_to_cstring(PG_GETARG_TEXT_PP(4))};
   check_options(arguments);
-  List* parts = textToQualifiedNameList(PG_GETARG_TEXT_PP(0));
-  RangeVar* name = makeRangeVarFromNameList(parts);
-  if (name->catalogname != nullptr &&
-      strcmp(name->catalogname, get_database_name(MyDatabaseId)) != 0) {
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("cross-database references are not implemented: %s", NameListToString(parts))));
-  }
-  // Settled first, for a table of that name in a schema searched earlier is not the one made here.
-  const Oid schema = RangeVarGetCreationNamespace(name);
-  const char* quoted = quote_qualified_identifier(get_namespace_name(schema), name->relname);
+  const NewRelation store(PG_GETARG_TEXT_PP(0));
   execute(
       psprintf("CREATE TABLE %s (id bigint, value pg_catalog.bytea NOT NULL, %s) "
                "USING toaststore_values",
-               quoted, constraint_sql(arguments)));
-  PG_RETURN_OID(get_relname_relid(name->relname, schema));
+               store.quoted(), constraint_sql(arguments)));
+  PG_RETURN_OID(store.oid());
 }
 
 // alter_store(store regclass, compression text) -> void: for values put from now on.
@@ -172,8 +152,7 @@ Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
       static_cast<int32>(now.direct_max), static_cast<int32>(now.extent_max),
       static_cast<int32>(now.chunk_bytes), text_to_cstring(PG_GETARG_TEXT_PP(1))};
   check_options(arguments);
-  const char* quoted = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-                                                  RelationGetRelationName(rel));
+  const char* quoted = toaststore::quoted_name(rel);
   table_close(rel, NoLock);
   execute(psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS toaststore_options, ADD %s NOT VALID",
                    quoted, constraint_sql(arguments)));

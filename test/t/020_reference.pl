@@ -21,6 +21,7 @@ $node->safe_psql('postgres', q[
 	CREATE TABLE plain (id bigint, value bytea);
 	CREATE ROLE stranger;
 	CREATE SCHEMA closed;
+	SELECT toaststore.create_map('map');
 	SELECT toaststore.create_store('guarded');
 	ALTER TABLE guarded ADD CHECK (id < 1000);
 	SELECT toaststore.create_store('secured');
@@ -73,6 +74,7 @@ my @catalog = split /\n/, $node->safe_psql('postgres', q[
 	         (SELECT format('ACCESS METHOD %s TYPE %s HANDLER %s', amname,
 	                        CASE amtype WHEN 't' THEN 'TABLE' ELSE 'INDEX' END, amhandler)
 	            FROM pg_am WHERE oid = objid)
+	       WHEN 'pg_event_trigger'::regclass THEN (SELECT 'EVENT TRIGGER ' || evtname FROM pg_event_trigger WHERE oid = objid)
 	       WHEN 'pg_namespace'::regclass THEN 'SCHEMA ' || objid::regnamespace
 	       WHEN 'pg_class'::regclass THEN
 	         (SELECT format('%s %s (%s)', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'RELATION' END, objid::regclass,
@@ -105,6 +107,12 @@ my %call = (
 	info => q['STORE', 1],
 	removable => q['STORE'],
 	verify => q['STORE']);
+my %map_call = (
+	map_set => q['MAP', 'k', 'x'],
+	map_set_many => q['MAP', ARRAY['k'], ARRAY['x']::bytea[]],
+	map_get => q['MAP', 'k'],
+	map_delete => q['MAP', 'k'],
+	map_scan => q['MAP']);
 my @of_owner = ('alter_store', 'removable', 'verify');
 my @changing = ('put', 'put_many', 'delete');
 my @of_values = grep { my $name = $_; !grep { $_ eq $name } @of_owner } keys %call;
@@ -113,6 +121,12 @@ sub call_on
 {
 	my ($function, $store) = @_;
 	return "SELECT toaststore.$function(" . $call{$function} =~ s/STORE/$store/r . ')';
+}
+
+sub each_on_map
+{
+	my ($map, @functions) = @_;
+	return map { "SELECT toaststore.$_(" . $map_call{$_} =~ s/MAP/$map/r . ')' } @functions;
 }
 
 sub each_on
@@ -141,6 +155,28 @@ my %raises = (
 	alter_store => {
 		22023 => [q[SELECT toaststore.alter_store('media', 'none:1')]],
 		25006 => [q[READ SELECT toaststore.alter_store('media', 'none')]] },
+	create_map => {
+		'42P07' => [q[SELECT toaststore.create_map('plain')]],
+		'3F000' => [q[SELECT toaststore.create_map('nowhere.a')]],
+		42602 => [ q[SELECT toaststore.create_map('')], q[SELECT toaststore.create_map('a b')] ],
+		'0A000' => [q[SELECT toaststore.create_map('elsewhere.public.a')]],
+		42501 => [q[STRANGER SELECT toaststore.create_map('closed.a')]],
+		25006 => [q[READ SELECT toaststore.create_map('a')]] },
+	map_set_many => {
+		'2202E' => [q[SELECT toaststore.map_set_many('map', ARRAY['a', 'b'], ARRAY['x']::bytea[])]],
+		23502 => [ q[SELECT toaststore.map_set_many('map', ARRAY['a', NULL], ARRAY['x', 'y']::bytea[])],
+			q[SELECT toaststore.map_set_many('map', ARRAY['a', 'b'], ARRAY['x', NULL]::bytea[])] ] },
+	estimate => {
+		22023 => [ q[SELECT toaststore.estimate('plain', 0)], q[SELECT toaststore.estimate('plain', 1, 'gzip')] ],
+		'42P01' => [q[SELECT toaststore.estimate('missing')]],
+		42809 => [ q[SELECT toaststore.estimate('pg_stats')], q[SELECT toaststore.estimate('map_pkey')] ],
+		42501 => [q[STRANGER SELECT toaststore.estimate('plain')]] },
+	'Errors of maps' => {
+		'42P01' => [ each_on_map('missing', keys %map_call) ],
+		42809 => [ each_on_map('plain', keys %map_call) ],
+		42501 => [ map { "STRANGER $_" } each_on_map('map', keys %map_call) ] },
+	'Errors of changes of maps' => {
+		25006 => [ map { "READ $_" } each_on_map('map', 'map_set', 'map_set_many', 'map_delete') ] },
 	options => { 22023 => [q[SELECT toaststore.options(1, 0, 65536, 'lz4')]] },
 	put_many => { 22004 => [q[SELECT toaststore.put_many('media', ARRAY['x', NULL]::bytea[])]] },
 	get_slice => {

@@ -83,7 +83,7 @@ same($observer, q[
 	CREATE TABLE parted0 PARTITION OF parted FOR VALUES IN (0);
 	CREATE TABLE parted1 PARTITION OF parted FOR VALUES IN (1);
 	CREATE TABLE parted2 PARTITION OF parted DEFAULT;
-	CREATE TABLE history (at serial, id int, old text, new text);
+	CREATE TABLE history (id int, old text, new text);
 	CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 	    INSERT INTO history (id, old, new) VALUES (NEW.id, OLD.body, NEW.body);
