@@ -177,3 +177,16 @@ CREATE EVENT TRIGGER toaststore_before_drop_extension ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION') EXECUTE FUNCTION toaststore.before_drop_extension();
 COMMENT ON EVENT TRIGGER toaststore_before_drop_extension IS
     'names the tables that depend on extension toaststore when it is to be dropped';
+
+-- Looking after -------------------------------------------------------------------------------
+
+CREATE PROCEDURE toaststore.compact(store regclass)
+    AS 'MODULE_PATHNAME', 'toaststore_compact'
+    LANGUAGE C;
+COMMENT ON PROCEDURE toaststore.compact(regclass) IS 'make room of what was deleted or rolled back';
+
+CREATE PROCEDURE toaststore.checkpoint(store regclass)
+    AS 'MODULE_PATHNAME', 'toaststore_checkpoint'
+    LANGUAGE C;
+COMMENT ON PROCEDURE toaststore.checkpoint(regclass) IS
+    'bring the accounts of a store up to date, without moving values';

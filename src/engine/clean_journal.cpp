@@ -25,7 +25,7 @@ class JournalCleaner {
     Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
     TOASTSTORE_TRY(status);
-    horizon_ = context_.transactions.horizon();
+    report_->horizon = horizon_ = context_.transactions.horizon();
     TOASTSTORE_TRY(space_.allocate(sizeof(Work)));
     for (uint8_t lane = 0; lane < kLanes; lane++) TOASTSTORE_TRY(clean_lane(lane));
     return Status::Ok();
@@ -75,7 +75,7 @@ class JournalCleaner {
 
   // Judges the records from *first on that belong to one leaf, and moves *first past them.
   Status clean_leaf(JournalRecord** first, JournalRecord* end) {
-    bool empty = false;
+    bool sparse = false;
     const uint64_t id = (*first)->id;
     {
       LeafPlace place;
@@ -96,11 +96,11 @@ class JournalCleaner {
           TOASTSTORE_TRY(status);
         }
         TOASTSTORE_TRY(commit(place, list));
-        empty = kept_ == 0;
+        sparse = kept_ <= kSparseLeaf && removed_ > 0;
       }
       *first = behind;
     }
-    return empty ? absorb_empty(context_, id) : Status::Ok();
+    return sparse ? absorb_sparse(context_, id) : Status::Ok();
   }
 
   // Makes the leaf's new entries.  The records are in the order of their ids, as the entries are.
@@ -109,13 +109,14 @@ class JournalCleaner {
     kept_ = dead_ = 0;
     changed_ = kNothing;
     removed_ = frozen_ = 0;
+    tally_change_ = Tally{};
     conflict_ = kNoXid;
     for (uint16_t i = 0; i < count; i++) {
       auto entry = record_at<Entry>(place.leaf.data(), i);
       while (record != end && record->id < entry.id) record++;
       bool keep = true;
       bool same = true;
-      const Xid creator = entry.xmin;
+      const Entry before = entry;
       for (; keep && record != end && record->id == entry.id; record++) {
         if (!record_sound(entry)) {
           return Status::Corruption(place.leaf.block(), "leaf entry does not match its check");
@@ -123,7 +124,9 @@ class JournalCleaner {
         TOASTSTORE_TRY(judge(*record, &entry, &keep, &same));
       }
       if (!keep || !same) changed_ = std::min(changed_, kept_);
-      if (keep && entry.xmin != creator) frozen_++;
+      if (keep && entry.xmin != before.xmin) frozen_++;
+      if (keep && entry.settled() && !before.settled()) count_in(entry, &tally_change_);
+      if (!keep && before.settled()) count_out(before, &tally_change_);
       if (keep) work().entries[kept_++] = entry;
     }
     return Status::Ok();
@@ -165,6 +168,12 @@ class JournalCleaner {
     if (conflict_ != kNoXid && context_.options.kind == StoreKind::kById) {
       context_.transactions.log_removal(conflict_, place.leaf.block());
     }
+    MetaGuard meta;
+    const bool tallied = std::memcmp(&tally_change_, &kNoTally, sizeof(Tally)) != 0;
+    if (tallied) {
+      TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+      add(tally_change_, &meta.body.settled);
+    }
     Change change(context_.pager, Step::kCleanLeaf);
     const int page = change.add(place.leaf);
     change.write(page, record_offset<Entry>(changed_), work().entries + changed_,
@@ -176,10 +185,17 @@ class JournalCleaner {
       change.put_tail(page, tail);
     }
     if (dead_ > 0) stage_records(list, list.tail<ChainTail>(), work().dead, dead_, &change);
+    if (tallied) meta.stage(&change);
     TOASTSTORE_TRY(change.commit());
     report_->removed_values += removed_;
     report_->frozen_values += frozen_;
     return Status::Ok();
+  }
+
+  static void add(const Tally& change, Tally* tally) {
+    for (int i = 0; i < 3; i++) tally->values[i] += change.values[i];
+    tally->raw_bytes += change.raw_bytes;
+    tally->stored_bytes += change.stored_bytes;
   }
 
   Status consume(ChainId journal, Block block, uint16_t records) {
@@ -196,15 +212,19 @@ class JournalCleaner {
     return change.commit();
   }
 
-  // Pages behind the first are only asked for their oldest transaction.
   Status note_left(ChainId journal, Block block) {
     while (block != kNoBlock) {
+      TOASTSTORE_TRY(context_.pager.pause(Step::kClean));
       PageGuard page;
       TOASTSTORE_TRY(page.read(context_.pager, block, Latch::kShare, journal.kind));
       const auto tail = page.tail<ChainTail>();
       const bool left = tail.min_xid != kNoXid;
       Xid& oldest = report_->oldest_left;
       if (left && (oldest == kNoXid || xid_precedes(tail.min_xid, oldest))) oldest = tail.min_xid;
+      for (uint16_t i = tail.consumed; i < tail.count; i++) {
+        const auto record = record_at<JournalRecord>(page.data(), i);
+        (record.action == JournalAction::kPut ? report_->left_puts : report_->left_deletes)++;
+      }
       block = tail.next;
     }
     return Status::Ok();
@@ -213,6 +233,7 @@ class JournalCleaner {
   Work& work() { return *space_.as<Work>(); }
 
   static constexpr uint16_t kNothing = UINT16_MAX;
+  static constexpr Tally kNoTally{};
 
   Context& context_;
   CleanReport* report_;
@@ -225,6 +246,7 @@ class JournalCleaner {
   uint64_t removed_ = 0;
   uint64_t frozen_ = 0;
   Xid conflict_ = kNoXid;
+  Tally tally_change_{};  // its numbers wrap
 };
 
 }  // namespace

@@ -4,7 +4,8 @@
 //   journal  ->  entries that nobody needs go, their pieces are listed as dead
 //   dead list -> the bytes of dead pieces are charged to their extents
 //   count    ->  extents that writers have left are counted: from then on their numbers are exact
-//   compact  ->  values are copied out of extents that are mostly dead
+//   tidy     ->  what lanes and single pages do not need is free
+//   compact  ->  values are copied out of extents that are mostly dead, and of the last ones
 //
 // An extent whose pieces are all dead is free at once: readers prove what they read.
 //
@@ -18,7 +19,10 @@
 
 namespace toaststore {
 
+enum class CleanPhase : uint8_t { kJournals, kDeadList, kCount, kCompact };
+
 struct CleanReport {
+  CleanPhase phase = CleanPhase::kJournals;
   uint64_t removed_values = 0;  // of aborted puts and committed deletes
   uint64_t frozen_values = 0;   // committed puts that every snapshot sees
   uint64_t counted_extents = 0;
@@ -26,8 +30,14 @@ struct CleanReport {
   uint64_t moved_bytes = 0;    // stored bytes of values copied
   uint64_t lost_ranges = 0;    // dead pieces whose table can not be read: counted with their extent
   uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
-  // Journal records before it are done with; kNoXid: all are.
-  Xid oldest_left = kNoXid;
+  Xid horizon = kNoXid;        // up to which the journals were looked at; kNoXid: there are none
+  // Of compaction, how far it is:
+  uint64_t extents_to_do = 0;
+  uint64_t extents_done = 0;
+  // Of the journal records that had to be left, for not every snapshot has seen how they ended:
+  Xid oldest_left = kNoXid;  // kNoXid: none is left
+  uint64_t left_puts = 0;
+  uint64_t left_deletes = 0;
 };
 
 // Consumes the journals up to the horizon.
@@ -39,10 +49,16 @@ Status charge_dead(Context& context, CleanReport* report);
 // Counts the extents that no writer appends to, or has pieces in without an entry.
 Status count_extents(Context& context, CleanReport* report);
 
-// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead.
+// Gives back to the map what lanes hold beyond the extents that they are in the middle of, and
+// extents of single pages that have none in use.
+Status tidy_extents(Context& context, CleanReport* report);
+
+// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead, then
+// out of the last ones, as long as the file is larger than live data / (1 - threshold) and a
+// constant and there is room for them before.
 Status compact_extents(Context& context, double threshold, CleanReport* report);
 
-// The first three: the store is as tidy as it gets without moving values.
+// All but the last: the store is as tidy as it gets without moving values.
 Status clean(Context& context, CleanReport* report);
 
 // All of it.

@@ -36,6 +36,12 @@ enum class Step : uint8_t {
   kCountExtent,      // what is in an extent has been counted
   kMoveValue,        // an entry points to a copy of its pieces, the old ones are listed as dead
   kDropCopy,         // a copy that came too late is listed as dead
+  kTrimLane,         // a lane gives up blocks of its run
+  kFreeExtent,       // an extent of single pages, none in use, is free
+  kMovePage,         // the records of a tree page are in a fresh right sibling
+  kUnlinkMoved,      // what was left of it is free
+  kDropMapPage,      // the last map page goes
+  kNoteUpkeep,       // meta notes when the store was looked after
 
   // Pauses: no latch is held.
   kPutValue,     // before the pieces of a value
@@ -48,6 +54,7 @@ enum class Step : uint8_t {
   kCountPage,    // before a value page is counted
   kMoveRun,      // before pieces are copied
   kReserve,      // after the file has grown
+  kGiveBack,     // after the end of the file was given back
   kCopyStore,    // after the file of a store has been copied
 };
 
@@ -55,14 +62,17 @@ inline constexpr Step kFirstPause = Step::kPutValue;
 
 // In the order of the enumeration.
 inline constexpr const char* kStepNames[] = {
-    "create_store",      "grow_map",      "open_page_extent", "take_run",     "take_ids",
-    "raise_next_id",     "drop_batch",    "note_compression", "write_piece",  "link_chain_page",
-    "insert_entries",    "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
-    "grow_root",         "link_sibling",  "absorb_page",      "clean_leaf",   "consume_journal",
-    "unlink_chain_page", "charge_dead",   "count_extent",     "move_value",   "drop_copy",
-    "put_value",         "put_chunk",     "read_chunk",       "verify_page",  "verify_value",
-    "verify_chunk",      "clean",         "count_page",       "move_run",     "reserve",
-    "copy_store",
+    "create_store",      "grow_map",        "open_page_extent", "take_run",
+    "take_ids",          "raise_next_id",   "drop_batch",       "note_compression",
+    "write_piece",       "link_chain_page", "insert_entries",   "replace_entry",
+    "stamp_deleted",     "remove_entry",    "split_page",       "grow_root",
+    "link_sibling",      "absorb_page",     "clean_leaf",       "consume_journal",
+    "unlink_chain_page", "charge_dead",     "count_extent",     "move_value",
+    "drop_copy",         "trim_lane",       "free_extent",      "move_page",
+    "unlink_moved",      "drop_map_page",   "note_upkeep",      "put_value",
+    "put_chunk",         "read_chunk",      "verify_page",      "verify_value",
+    "verify_chunk",      "clean",           "count_page",       "move_run",
+    "reserve",           "give_back",       "copy_store",
 };
 inline constexpr int kSteps = sizeof(kStepNames) / sizeof(kStepNames[0]);
 static_assert(kSteps == static_cast<int>(Step::kCopyStore) + 1);
