@@ -56,6 +56,9 @@ class ServerPager final : public Pager {
   bool logical_ = false;
 };
 
+// Logs a value once more, for logical decoding only.  REQUIRES: the store has pages.
+void log_copy(Relation store, Oid id, const char* bytes, Size length);
+
 // ---- stop_points.cpp -------------------------------------------------------------------------
 
 // The step at which toaststore.stop_at asks the backend to stop; null: none.

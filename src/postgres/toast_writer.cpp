@@ -2,6 +2,8 @@
 
 #include "postgres/toast_writer.h"
 
+#include "engine/codec.h"
+
 namespace toaststore {
 
 namespace {
@@ -56,15 +58,33 @@ void ToastWriter::open() {
   batch_.emplace(handle_->context());
 }
 
+// Judged by the first chunk.
+bool ToastWriter::looks_compressible(const char* bytes, Size length) {
+  if (compression_.codec == Codec::kNone) return false;
+  const Size sample = Min(length, handle_->context().options.chunk_bytes);
+  auto* space = static_cast<std::byte*>(palloc(compress_space(sample)));
+  size_t stored;
+  toaststore::compress(compression_, reinterpret_cast<const std::byte*>(bytes), sample, space,
+                       &stored);
+  pfree(space);
+  return stored != 0;
+}
+
+// A value that is to be decoded is either stored as it is or logged twice, so that what does not
+// compress well is not tried further.
 uint64_t ToastWriter::put(const varlena* value, bool compress, uint64_t id) {
+  const char* bytes = VARDATA_ANY(value);
+  const Size length = VARSIZE_ANY_EXHDR(value);
+  if (compress && decoded_) compress = looks_compressible(bytes, length);
   handle_->context().options.compression = compress ? compression_ : Compression{Codec::kNone, 0};
-  const auto* bytes = reinterpret_cast<const std::byte*>(VARDATA_ANY(value));
-  const uint64_t length = VARSIZE_ANY_EXHDR(value);
+  handle_->pager().set_logical(decoded_ && !compress);
+  const auto* raw = reinterpret_cast<const std::byte*>(bytes);
   if (id == 0) {
-    check(batch_->add(bytes, length, values_, &id), store_);
+    check(batch_->add(raw, length, values_, &id), store_);
   } else {
-    check(batch_->add_at(id, bytes, length), store_, id);
+    check(batch_->add_at(id, raw, length), store_, id);
   }
+  if (decoded_ && compress) log_copy(store_, static_cast<Oid>(id), bytes, length);
   if (values_ > 0) values_--;
   pgstat_count_heap_insert(store_, 1);
   return id;

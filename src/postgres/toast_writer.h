@@ -47,7 +47,9 @@ class ToastWriter {
   virtual ~ToastWriter() = default;
   // `options` are heap_insert()'s; `values` are expected.
   ToastWriter(Relation table, int options, uint64_t values)
-      : table_(table), options_(options), values_(values) {}
+      : table_(table),
+        decoded_(RelationIsLogicallyLogged(table) && (options & HEAP_INSERT_NO_LOGICAL) == 0),
+        values_(values) {}
   ToastWriter(const ToastWriter&) = delete;
   ToastWriter& operator=(const ToastWriter&) = delete;
 
@@ -84,8 +86,10 @@ class ToastWriter {
   RewrittenRow* row_ = nullptr;
 
  private:
+  bool looks_compressible(const char* bytes, Size length);
+
   Relation table_;
-  const int options_;
+  const bool decoded_;  // logical decoding delivers the rows
   uint64_t values_;
   Compression compression_;  // of the store
   Relation store_ = nullptr;
