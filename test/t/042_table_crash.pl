@@ -114,9 +114,12 @@ for my $round (1 .. $rounds)
 	for my $writer (1 .. $writers)
 	{
 		my ($script, $states) = make_script($writer, $rows[ $writer - 1 ], $first);
-		my ($in, $out, $err) = ($script, '', '');
-		my $harness = IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database) ],
-			'<', \$in, '>', \$out, '2>', \$err);
+		my $file = $node->basedir . "/writer$writer.sql";
+		unlink $file;
+		append_to_file($file, $script);
+		my ($out, $err) = ('', '');
+		my $harness = IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', $file ],
+			'>', \$out, '2>', \$err);
 		push @running, { harness => $harness, out => \$out, states => $states };
 	}
 	# Once there is something to lose, at a moment of chance.
