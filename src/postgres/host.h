@@ -29,6 +29,15 @@ inline void check(const Status& status, Relation rel, uint64_t id = 0) {
 
 // ---- pager.cpp, change_log.cpp, value_log.cpp, reserve.cpp -----------------------------------
 
+// What a long piece of work does where it may be interrupted.
+class Pace {
+ public:
+  virtual Status pause(Step step) = 0;
+
+ protected:
+  ~Pace() = default;
+};
+
 class ServerPager final : public Pager {
  public:
   ServerPager(Relation rel, Block known_blocks) : rel_(rel), known_blocks_(known_blocks) {}
@@ -49,11 +58,14 @@ class ServerPager final : public Pager {
   Block known_blocks() const { return known_blocks_; }
   // Pieces of values are logged so that logical decoding finds them.
   void set_logical(bool logical) { logical_ = logical; }
+  // REQUIRES: it outlives the pager's use.
+  void set_pace(Pace* pace) { pace_ = pace; }
 
  private:
   Relation rel_;
   Block known_blocks_;  // the file has at least as many
   bool logical_ = false;
+  Pace* pace_ = nullptr;
 };
 
 // ---- stop_points.cpp -------------------------------------------------------------------------

@@ -82,7 +82,7 @@ void ServerPager::unlock_creation() {
 Status ServerPager::pause(Step step) {
   CHECK_FOR_INTERRUPTS();
   stop_after(step);
-  return Status::Ok();
+  return pace_ != nullptr ? pace_->pause(step) : Status::Ok();
 }
 
 }  // namespace toaststore

@@ -1,0 +1,45 @@
+// Looking after a store: what VACUUM, the procedures and the background worker call.
+//
+// Whoever looks after a store holds ShareUpdateExclusiveLock on it, so there is one at a time, and
+// the horizon is asked for after the lock is had.  Readers and writers go on.  All of the work may
+// be interrupted, fail or crash between any two steps: what was not done is done the next time.
+//
+// How far it has come shows as the server shows VACUUM (pg_stat_progress_vacuum); the parameters
+// behind those of VACUUM's are named below.
+
+#ifndef TOASTSTORE_POSTGRES_UPKEEP_H_
+#define TOASTSTORE_POSTGRES_UPKEEP_H_
+
+#include "engine/cleaner.h"
+#include "postgres/host.h"
+
+namespace toaststore {
+
+struct UpkeepLimits {
+  TimestampTz deadline = 0;  // 0: none
+  double bytes_per_s = 0;    // of values moved; 0: as fast as it goes
+};
+
+struct UpkeepReport {
+  CleanReport cleaned;
+  uint64_t given_back_blocks = 0;  // to the file system
+};
+
+enum class UpkeepResult : uint8_t {
+  kBusy,  // the lock was not to be had, or the store is gone: nothing was done
+  kMore,  // the deadline came first
+  kDone,  // there is nothing left that can be done now
+};
+
+// Cleans, compacts and checkpoints a store, without waiting for a lock.  The caller is in a
+// transaction of its own, which keeps the lock, and commits it soon; errors are raised.
+UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* report);
+
+// Is there something to do?  Reads a few pages and writes nothing.  It is false when
+// upkeep_store() has returned kDone and nothing has happened since.  REQUIRES: some lock on `rel`,
+// and a snapshot.
+bool store_needs_upkeep(Relation rel);
+
+}  // namespace toaststore
+
+#endif  // TOASTSTORE_POSTGRES_UPKEEP_H_
