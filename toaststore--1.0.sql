@@ -114,3 +114,16 @@ CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigin
     AS 'MODULE_PATHNAME', 'toaststore_verify'
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
 COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';
+
+-- Looking after -------------------------------------------------------------------------------
+
+CREATE PROCEDURE toaststore.compact(store regclass)
+    AS 'MODULE_PATHNAME', 'toaststore_compact'
+    LANGUAGE C;
+COMMENT ON PROCEDURE toaststore.compact(regclass) IS 'make room of what was deleted or rolled back';
+
+CREATE PROCEDURE toaststore.checkpoint(store regclass)
+    AS 'MODULE_PATHNAME', 'toaststore_checkpoint'
+    LANGUAGE C;
+COMMENT ON PROCEDURE toaststore.checkpoint(regclass) IS
+    'bring the accounts of a store up to date, without moving values';

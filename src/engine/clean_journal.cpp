@@ -25,7 +25,7 @@ class JournalCleaner {
     Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
     TOASTSTORE_TRY(status);
-    horizon_ = context_.transactions.horizon();
+    report_->horizon = horizon_ = context_.transactions.horizon();
     TOASTSTORE_TRY(space_.allocate(sizeof(Work)));
     for (uint8_t lane = 0; lane < kLanes; lane++) TOASTSTORE_TRY(clean_lane(lane));
     return Status::Ok();
@@ -196,15 +196,19 @@ class JournalCleaner {
     return change.commit();
   }
 
-  // Pages behind the first are only asked for their oldest transaction.
   Status note_left(ChainId journal, Block block) {
     while (block != kNoBlock) {
+      TOASTSTORE_TRY(context_.pager.pause(Step::kClean));
       PageGuard page;
       TOASTSTORE_TRY(page.read(context_.pager, block, Latch::kShare, journal.kind));
       const auto tail = page.tail<ChainTail>();
       const bool left = tail.min_xid != kNoXid;
       Xid& oldest = report_->oldest_left;
       if (left && (oldest == kNoXid || xid_precedes(tail.min_xid, oldest))) oldest = tail.min_xid;
+      for (uint16_t i = tail.consumed; i < tail.count; i++) {
+        const auto record = record_at<JournalRecord>(page.data(), i);
+        (record.action == JournalAction::kPut ? report_->left_puts : report_->left_deletes)++;
+      }
       block = tail.next;
     }
     return Status::Ok();

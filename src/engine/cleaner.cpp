@@ -5,14 +5,18 @@
 namespace toaststore {
 
 Status clean(Context& context, CleanReport* report) {
+  report->phase = CleanPhase::kJournals;
   TOASTSTORE_TRY(clean_journals(context, report));
+  report->phase = CleanPhase::kDeadList;
   TOASTSTORE_TRY(charge_dead(context, report));
+  report->phase = CleanPhase::kCount;
   return count_extents(context, report);
 }
 
 // What moving leaves behind is charged at once: extents that were emptied are free.
 Status compact(Context& context, double threshold, CleanReport* report) {
   TOASTSTORE_TRY(clean(context, report));
+  report->phase = CleanPhase::kCompact;
   TOASTSTORE_TRY(compact_extents(context, threshold, report));
   return charge_dead(context, report);
 }

@@ -18,7 +18,10 @@
 
 namespace toaststore {
 
+enum class CleanPhase : uint8_t { kJournals, kDeadList, kCount, kCompact };
+
 struct CleanReport {
+  CleanPhase phase = CleanPhase::kJournals;
   uint64_t removed_values = 0;  // of aborted puts and committed deletes
   uint64_t frozen_values = 0;   // committed puts that every snapshot sees
   uint64_t counted_extents = 0;
@@ -26,8 +29,14 @@ struct CleanReport {
   uint64_t moved_bytes = 0;    // stored bytes of values copied
   uint64_t lost_ranges = 0;    // dead pieces whose table can not be read: counted with their extent
   uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
-  // Journal records before it are done with; kNoXid: all are.
-  Xid oldest_left = kNoXid;
+  Xid horizon = kNoXid;          // up to which the journals were looked at; kNoXid: there are none
+  // Of compaction, how far it is:
+  uint64_t extents_to_do = 0;
+  uint64_t extents_done = 0;
+  // Of the journal records that had to be left, for not every snapshot has seen how they ended:
+  Xid oldest_left = kNoXid;  // kNoXid: none is left
+  uint64_t left_puts = 0;
+  uint64_t left_deletes = 0;
 };
 
 // Consumes the journals up to the horizon.

@@ -1,5 +1,6 @@
 // What the server sees of the library when it loads it.
 
+#include "postgres/settings.h"
 #include "postgres/store_am.h"
 
 extern "C" {
@@ -16,6 +17,7 @@ void _PG_init();
 
 void _PG_init() {
   toaststore::define_stop_at();
+  toaststore::define_settings();
   MarkGUCPrefixReserved("toaststore");
   toaststore::install_guard();
   toaststore::install_index_guard();

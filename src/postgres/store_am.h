@@ -106,10 +106,12 @@ void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bo
                                TransactionId oldest_xmin, TransactionId* xid_cutoff,
                                MultiXactId* multi_cutoff, double* tuples, double* vacuumed,
                                double* recently_dead);
-void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy);
 void relation_estimate_size(Relation rel, int32* widths, BlockNumber* pages, double* tuples,
                             double* all_visible);
 uint64 relation_size(Relation rel, ForkNumber fork);
+
+// ---- vacuum.cpp ------------------------------------------------------------------------------
+void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy);
 
 }  // namespace toaststore
 

@@ -1,4 +1,4 @@
-// What happens to a store as a relation: creation, truncation, copying, VACUUM, size estimates.
+// What happens to a store as a relation: creation, truncation, copying, size estimates.
 
 #include "engine/meta.h"
 #include "postgres/store_am.h"
@@ -89,20 +89,6 @@ void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bo
   *multi_cutoff = rel->rd_rel->relminmxid;
   *tuples = rel->rd_rel->reltuples;
   *vacuumed = *recently_dead = 0;
-}
-
-// Keeps the statistics; the horizon of transaction ids stays where it is.
-void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy strategy) {
-  (void)params;
-  (void)strategy;
-  BlockNumber pages;
-  double tuples;
-  double all_visible;
-  relation_estimate_size(rel, nullptr, &pages, &tuples, &all_visible);
-  vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), tuples, 0, false, InvalidTransactionId,
-                      InvalidMultiXactId, nullptr, nullptr, false);
-  pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared,
-                       static_cast<PgStat_Counter>(tuples), 0);
 }
 
 // A scan reads leaves only.  Where ANALYZE knows nothing, or missed the few leaves of a store of

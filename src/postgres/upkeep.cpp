@@ -2,52 +2,120 @@
 
 #include "postgres/upkeep.h"
 
+#include <algorithm>
+
 #include "engine/chain.h"
 #include "engine/meta.h"
+
+extern "C" {
+#include "commands/progress.h"
+#include "utils/backend_progress.h"
+#include "utils/wait_event.h"
+}
 
 namespace toaststore {
 
 namespace {
 
-// Gives way to interrupts, to the cost limits of VACUUM and to a deadline.
+// Gives way to interrupts, to VACUUM's cost limits, to the rate, to a deadline and to who waits for
+// the lock, and tells how far it has come.
 class UpkeepPace final : public Pace {
  public:
-  explicit UpkeepPace(const UpkeepLimits& limits) : limits_(limits) {}
+  UpkeepPace(Relation rel, const UpkeepLimits& limits, const CleanReport& report)
+      : rel_(rel), limits_(limits), report_(report), start_(GetCurrentTimestamp()) {}
 
   Status pause(Step) override {
     vacuum_delay_point();
-    if (limits_.deadline != 0 && GetCurrentTimestamp() >= limits_.deadline) {
-      expired_ = true;
-      return Status::Error(Code::kConflict, "time is up");
-    }
-    return Status::Ok();
+    tell();
+    if (limits_.bytes_per_s > 0) slow_down();
+    if (!advanced()) return Status::Ok();
+    const bool waited_for = limits_.gives_way && ++pauses_ % kLooksForWaiters == 0 &&
+                            LockHasWaitersRelation(rel_, ShareUpdateExclusiveLock);
+    const bool late = limits_.deadline != 0 && GetCurrentTimestamp() >= limits_.deadline;
+    return waited_for || late ? end_early() : Status::Ok();
   }
 
-  bool expired() const { return expired_; }
+  void tell() const {
+    const int parameters[] = {PROGRESS_VACUUM_PHASE, kProgressPhase, kProgressExtentsToDo,
+                              kProgressExtentsDone, kProgressMovedBytes};
+    const auto phase = static_cast<int64>(report_.phase);
+    const bool cleans = report_.phase < CleanPhase::kCompact;
+    const int64 values[] = {
+        cleans ? PROGRESS_VACUUM_PHASE_SCAN_HEAP : PROGRESS_VACUUM_PHASE_VACUUM_HEAP, phase,
+        static_cast<int64>(report_.extents_to_do), static_cast<int64>(report_.extents_done),
+        static_cast<int64>(report_.moved_bytes)};
+    pgstat_progress_update_multi_param(lengthof(parameters), parameters, values);
+  }
+
+  bool ended_early() const { return ended_early_; }
 
  private:
+  static constexpr uint32_t kLooksForWaiters = 16;
+  static constexpr long kLongestNap_ms = 1000;
+
+  // Whoever begins again must not end at the same place for ever.
+  bool advanced() const {
+    return report_.removed_values + report_.frozen_values + report_.counted_extents +
+               report_.freed_blocks + report_.moved_bytes >
+           0;
+  }
+
+  Status end_early() {
+    ended_early_ = true;
+    return Status::Error(Code::kConflict, "upkeep ends early");
+  }
+
+  // Sleeps until as much time has gone by as the bytes moved may take.
+  void slow_down() {
+    for (;;) {
+      const TimestampTz due =
+          start_ + static_cast<TimestampTz>(static_cast<double>(report_.moved_bytes) /
+                                            limits_.bytes_per_s * USECS_PER_SEC);
+      const TimestampTz until =
+          limits_.deadline != 0 ? std::min(due, limits_.deadline) : due;
+      const long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+      if (left_ms <= 0) return;
+      WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                std::min(left_ms, kLongestNap_ms), WAIT_EVENT_VACUUM_DELAY);
+      ResetLatch(MyLatch);
+      CHECK_FOR_INTERRUPTS();
+    }
+  }
+
+  Relation rel_;
   const UpkeepLimits& limits_;
-  bool expired_ = false;
+  const CleanReport& report_;
+  const TimestampTz start_;
+  uint32_t pauses_ = 0;
+  bool ended_early_ = false;
 };
 
 }  // namespace
+
+UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* report) {
+  pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
+  UpkeepPace pace(rel, limits, report->cleaned);
+  StoreHandle handle(rel, nullptr);
+  handle.pager().set_pace(&pace);
+  Context& context = handle.context();
+  context.hints.lane = kLanes - 1;  // the writers' own come last
+  const Status status = limits.compacts ? compact(context, limits.threshold, &report->cleaned)
+                                        : clean(context, &report->cleaned);
+  pace.tell();
+  pgstat_progress_end_command();
+  if (!pace.ended_early()) check(status, rel);
+  handle.keep();
+  return pace.ended_early() ? UpkeepResult::kMore : UpkeepResult::kDone;
+}
 
 UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* report) {
   if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock)) return UpkeepResult::kBusy;
   Relation rel = try_relation_open(relid, NoLock);
   if (rel == nullptr) return UpkeepResult::kBusy;
-  if (!is_store(rel)) {
-    relation_close(rel, NoLock);
-    return UpkeepResult::kBusy;
-  }
-  UpkeepPace pace(limits);
-  StoreHandle handle(rel, nullptr);
-  handle.pager().set_pace(&pace);
-  const Status status = clean(handle.context(), &report->cleaned);
-  if (!pace.expired()) check(status, rel);
-  handle.keep();
+  const bool store = is_store(rel) && !RELATION_IS_OTHER_TEMP(rel);
+  const UpkeepResult result = store ? upkeep(rel, limits, report) : UpkeepResult::kBusy;
   relation_close(rel, NoLock);
-  return pace.expired() ? UpkeepResult::kMore : UpkeepResult::kDone;
+  return result;
 }
 
 namespace {

@@ -4,8 +4,8 @@
 // the horizon is asked for after the lock is had.  Readers and writers go on.  All of the work may
 // be interrupted, fail or crash between any two steps: what was not done is done the next time.
 //
-// How far it has come shows as the server shows VACUUM (pg_stat_progress_vacuum); the parameters
-// behind those of VACUUM's are named below.
+// How far it has come shows as the server shows VACUUM, in pg_stat_get_progress_info('VACUUM'):
+// parameters of our own lie behind those of VACUUM.
 
 #ifndef TOASTSTORE_POSTGRES_UPKEEP_H_
 #define TOASTSTORE_POSTGRES_UPKEEP_H_
@@ -15,9 +15,19 @@
 
 namespace toaststore {
 
+// Parameters of progress, counted from 0 (the functions of SQL call them param10 and so on).
+constexpr int kProgressPhase = 9;         // CleanPhase
+constexpr int kProgressExtentsToDo = 10;  // of compaction
+constexpr int kProgressExtentsDone = 11;
+constexpr int kProgressMovedBytes = 12;
+
 struct UpkeepLimits {
   TimestampTz deadline = 0;  // 0: none
   double bytes_per_s = 0;    // of values moved; 0: as fast as it goes
+  double threshold = 0.5;    // dead share of an extent from which on values are moved out of it
+  bool compacts = true;      // false: cleans and checkpoints only
+  bool gives_back = true;    // free space at the end of the file to the file system
+  bool gives_way = true;     // ends early where somebody waits for the lock
 };
 
 struct UpkeepReport {
@@ -27,17 +37,19 @@ struct UpkeepReport {
 
 enum class UpkeepResult : uint8_t {
   kBusy,  // the lock was not to be had, or the store is gone: nothing was done
-  kMore,  // the deadline came first
+  kMore,  // the deadline came first, or somebody who waits
   kDone,  // there is nothing left that can be done now
 };
 
-// Cleans, compacts and checkpoints a store, without waiting for a lock.  The caller is in a
-// transaction of its own, which keeps the lock, and commits it soon; errors are raised.
+// Looks after a store without waiting for a lock.  The caller is in a transaction of its own, which
+// keeps the lock, and commits it soon; errors are raised.
 UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* report);
 
+// The same where the caller has the lock.
+UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* report);
+
 // Is there something to do?  Reads a few pages and writes nothing.  It is false when
-// upkeep_store() has returned kDone and nothing has happened since.  REQUIRES: some lock on `rel`,
-// and a snapshot.
+// upkeep_store() has returned kDone and nothing has happened since.  REQUIRES: some lock on `rel`.
 bool store_needs_upkeep(Relation rel);
 
 }  // namespace toaststore
