@@ -178,6 +178,30 @@ Status unlink_first_page(Context& context, ChainId chain, Block block) {
   return change.commit();
 }
 
+Status renew_chain(Context& context, ChainId chain) {
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  const Block old = chain_head(&meta, chain);
+  if (old == kNoBlock || old != chain_tail(&meta, chain)) return Status::Ok();
+  const auto all_consumed = [&](bool* all) {
+    PageGuard page;
+    TOASTSTORE_TRY(page.read(context.pager, old, Latch::kShare, chain.kind));
+    const auto tail = page.tail<ChainTail>();
+    *all = tail.consumed == tail.count;
+    return Status::Ok();
+  };
+  bool all;
+  TOASTSTORE_TRY(all_consumed(&all));
+  if (!all) return Status::Ok();
+  while (chain_tail(&meta, chain) == old) {
+    TOASTSTORE_TRY(extend_chain(context, chain));
+    TOASTSTORE_TRY(read_meta(context, &meta));
+  }
+  // Nobody appends to a page that has another behind it.
+  TOASTSTORE_TRY(all_consumed(&all));
+  return all ? unlink_first_page(context, chain, old) : Status::Ok();
+}
+
 Status check_chain_page(const PageGuard& page, ChainId chain) {
   const auto tail = page.tail<ChainTail>();
   const size_t bytes = tail.count * chain.record_bytes();

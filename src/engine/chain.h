@@ -71,6 +71,10 @@ Status read_first_page(Context& context, ChainId chain, Block* block, ChainTail*
 // Gives the first page back.  REQUIRES: all its records are consumed, and it is not the last.
 Status unlink_first_page(Context& context, ChainId chain, Block block);
 
+// Moves the end of the chain to a fresh page, if nothing in the old one is left to be consumed and
+// that is its only one.  REQUIRES: no latch is held.
+Status renew_chain(Context& context, ChainId chain);
+
 // Proves the records of a page of the chain.
 Status check_chain_page(const PageGuard& page, ChainId chain);
 

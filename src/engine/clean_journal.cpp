@@ -75,7 +75,7 @@ class JournalCleaner {
 
   // Judges the records from *first on that belong to one leaf, and moves *first past them.
   Status clean_leaf(JournalRecord** first, JournalRecord* end) {
-    bool empty = false;
+    bool sparse = false;
     const uint64_t id = (*first)->id;
     {
       LeafPlace place;
@@ -96,11 +96,11 @@ class JournalCleaner {
           TOASTSTORE_TRY(status);
         }
         TOASTSTORE_TRY(commit(place, list));
-        empty = kept_ == 0;
+        sparse = kept_ <= kSparseLeaf && removed_ > 0;
       }
       *first = behind;
     }
-    return empty ? absorb_empty(context_, id) : Status::Ok();
+    return sparse ? absorb_sparse(context_, id) : Status::Ok();
   }
 
   // Makes the leaf's new entries.  The records are in the order of their ids, as the entries are.

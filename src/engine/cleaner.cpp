@@ -9,16 +9,16 @@ Status clean(Context& context, CleanReport* report) {
   TOASTSTORE_TRY(clean_journals(context, report));
   report->phase = CleanPhase::kDeadList;
   TOASTSTORE_TRY(charge_dead(context, report));
+  TOASTSTORE_TRY(tidy_extents(context, report));
   report->phase = CleanPhase::kCount;
   return count_extents(context, report);
 }
 
-// What moving leaves behind is charged at once: extents that were emptied are free.
 Status compact(Context& context, double threshold, CleanReport* report) {
   TOASTSTORE_TRY(clean(context, report));
   report->phase = CleanPhase::kCompact;
   TOASTSTORE_TRY(compact_extents(context, threshold, report));
-  return charge_dead(context, report);
+  return tidy_extents(context, report);
 }
 
 }  // namespace toaststore

@@ -4,7 +4,8 @@
 //   journal  ->  entries that nobody needs go, their pieces are listed as dead
 //   dead list -> the bytes of dead pieces are charged to their extents
 //   count    ->  extents that writers have left are counted: from then on their numbers are exact
-//   compact  ->  values are copied out of extents that are mostly dead
+//   tidy     ->  what lanes and single pages do not need is free
+//   compact  ->  values are copied out of extents that are mostly dead, and of the last ones
 //
 // An extent whose pieces are all dead is free at once: readers prove what they read.
 //
@@ -48,10 +49,16 @@ Status charge_dead(Context& context, CleanReport* report);
 // Counts the extents that no writer appends to, or has pieces in without an entry.
 Status count_extents(Context& context, CleanReport* report);
 
-// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead.
+// Gives back to the map what lanes hold beyond the extents that they are in the middle of, and
+// extents of single pages that have none in use.
+Status tidy_extents(Context& context, CleanReport* report);
+
+// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead, then out
+// of the last ones, as long as the file is larger than live data / (1 - threshold) and a constant
+// and there is room for them before.
 Status compact_extents(Context& context, double threshold, CleanReport* report);
 
-// The first three: the store is as tidy as it gets without moving values.
+// All but the last: the store is as tidy as it gets without moving values.
 Status clean(Context& context, CleanReport* report);
 
 // All of it.

@@ -1,317 +1,200 @@
-// Moving values out of extents that are mostly dead.
+// Which extents are emptied: those that are mostly dead, then the last ones.
 //
-// A live piece is moved with its whole run; of a chunked value the runs that begin in the extent,
-// with a new table for them.  The copies go into a lane like any value's pieces; then one change
-// points the entry to them, lists the old places as dead and logs the lane's position.  Where the
-// entry has gone or points elsewhere by then, the copies are listed as dead instead.
+// The dead share of each bounds what is wasted within extents, and the size of the file what is
+// wasted between them: with B blocks of live data, an extent counting for as much of its blocks as
+// is alive in it, the file ends before B / (1 - threshold) + kSlackBlocks.
 //
-// A copy has the sequence numbers of the original and no more pieces: a piece is its run's alone.
+// It settles: moving values changes neither B nor the bound, and an extent is moved only where the
+// copies go before it.
 
 #include <algorithm>
 
 #include "engine/chain.h"
-#include "engine/cleaner.h"
 #include "engine/map_page.h"
-#include "engine/piece_owner.h"
+#include "engine/meta.h"
+#include "engine/move.h"
+#include "engine/space_map.h"
+#include "engine/tidy.h"
 #include "engine/tree.h"
 
 namespace toaststore {
 
 namespace {
 
-// Chunks of one value moved at a time: a new table is written for them.
-constexpr uint32_t kMaxChunksMoved = 100;
-// With a table and the table of tables.
-constexpr uint32_t kMaxRunsMoved = kMaxChunksMoved + 2;
+// Not worth moving values for: 2 MB.
+constexpr uint32_t kSlackBlocks = 256;
+// The longest run, and its successor's first page.
+constexpr uint32_t kMostRunBlocks = kExtentMaxLimit / 8000 + 2;
 
-bool same_place(const Entry& a, const Entry& b) {
-  return a.block == b.block && a.item == b.item && a.layout == b.layout && a.crc == b.crc &&
-         a.raw_bytes == b.raw_bytes && a.stored_bytes == b.stored_bytes;
+bool counted(const MapEntry& entry) {
+  return entry.kind == ExtentKind::kValues && (entry.values.flags & kCounted) != 0;
 }
 
-DeadRecord dead_run(const RunRef& run) {
-  DeadRecord record{};
-  record.id = run.id;
-  record.bytes = run.stored_bytes;
-  record.block = run.block;
-  record.sequence = run.sequence;
-  record.item = run.item;
-  record.first_bytes = run.first_bytes;
-  record.layout = Layout::kExtent;
-  return record;
+bool mostly_dead(const MapEntry& entry, double threshold) {
+  return counted(entry) && entry.values.dead_bytes > threshold * entry.stored_bytes;
 }
 
-// The runs of one move: where they were, and where the copies are.
-struct Move {
-  uint16_t runs = 0;
-  DeadRecord old_runs[kMaxRunsMoved];
-  DeadRecord copies[kMaxRunsMoved];
+// What the map says of the whole store.
+struct Survey {
+  double live_blocks = 0;
+  uint64_t used_blocks = kFirstExtentBlock;
+  uint64_t end = kFirstExtentBlock;  // behind the last extent that is not free
+  uint64_t mostly_dead = 0;
 
-  void add(const RunRef& old, const RunRef& copy) {
-    old_runs[runs] = dead_run(old);
-    copies[runs] = dead_run(copy);
-    runs++;
+  void add(Extent extent, const MapEntry& entry, double threshold) {
+    if (entry.kind == ExtentKind::kFree) return;
+    const uint32_t blocks = extent_blocks(extent);
+    used_blocks += blocks;
+    end = extent_end(extent);
+    const double live =
+        counted(entry) ? 1 - static_cast<double>(entry.values.dead_bytes) / entry.stored_bytes : 1;
+    live_blocks += live * blocks;
+    if (toaststore::mostly_dead(entry, threshold)) mostly_dead++;
   }
 };
 
-class Mover {
+class Compactor {
  public:
-  Mover(Context& context, CleanReport* report)
-      : context_(context), report_(report), owners_(context), space_(context.memory) {}
+  Compactor(Context& context, double threshold, CleanReport* report)
+      : context_(context), threshold_(threshold), report_(report) {}
 
-  Status run(double threshold) {
+  Status run() {
     const Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
     TOASTSTORE_TRY(status);
-    TOASTSTORE_TRY(space_.allocate(sizeof(Work)));
-    MetaBody meta;
-    TOASTSTORE_TRY(read_meta(context_, &meta));
-    for (uint32_t index = 0; index < meta.map_pages; index++) {
-      bool chosen[kExtentsPerMapPage];
-      TOASTSTORE_TRY(choose(index, threshold, chosen));
-      for (uint32_t i = 0; i < kExtentsPerMapPage; i++) {
-        if (chosen[i]) TOASTSTORE_TRY(empty_extent(index * kExtentsPerMapPage + i));
-      }
+    Survey survey;
+    TOASTSTORE_TRY(look(&survey));
+    report_->extents_to_do += survey.mostly_dead;
+    if (survey.mostly_dead > 0) {
+      MostlyDead queue(this);
+      TOASTSTORE_TRY(empty_extents(context_, &queue, report_));
+      survey = Survey();
+      TOASTSTORE_TRY(look(&survey));
     }
-    return Status::Ok();
+    return shrink(survey);
   }
 
  private:
-  struct Work {
-    std::byte page[kPageBytes];
-    Move move;
-    ChunkRef refs[kTableEntries];    // the table that leads to the chunks
-    ChunkRef tables[kTableEntries];  // the table of tables
+  // From the first to the last, as they were when their map page was looked at.
+  class MostlyDead final : public ExtentQueue {
+   public:
+    explicit MostlyDead(Compactor* compactor) : compactor_(compactor) {}
+
+    Status next(Extent* extent, bool* found) override {
+      *found = false;
+      MetaBody meta;
+      TOASTSTORE_TRY(read_meta(compactor_->context_, &meta));
+      while (!*found && map_page_of(next_) < meta.map_pages) {
+        MapPage map;
+        TOASTSTORE_TRY(map.open(compactor_->context_, map_page_of(next_), Latch::kShare));
+        const Extent end = map.first() + kExtentsPerMapPage;
+        for (; next_ < end && !*found; next_++) {
+          *found = mostly_dead(map.of(next_), compactor_->threshold_);
+          *extent = next_;
+        }
+      }
+      return Status::Ok();
+    }
+
+   private:
+    Compactor* compactor_;
+    Extent next_ = 0;
   };
 
-  Status choose(uint32_t index, double threshold, bool* chosen) {
-    MapPage map;
-    TOASTSTORE_TRY(map.open(context_, index, Latch::kShare));
-    for (uint32_t i = 0; i < kExtentsPerMapPage; i++) {
-      const MapEntry& entry = map.entries[i];
-      chosen[i] = entry.kind == ExtentKind::kValues && (entry.values.flags & kCounted) != 0 &&
-                  entry.values.dead_bytes > threshold * entry.stored_bytes;
+  // From the last down to a block, as long as there is room before.
+  class LastExtents final : public ExtentQueue {
+   public:
+    LastExtents(Compactor* compactor, Block from, Block to)
+        : compactor_(compactor), next_(extent_of(from - 1)), first_(extent_of(to - 1) + 1) {}
+
+    Status next(Extent* extent, bool* found) override {
+      *found = false;
+      Context& context = compactor_->context_;
+      for (; !*found && next_ >= first_; next_--) {
+        MapPage map;
+        TOASTSTORE_TRY(map.open(context, map_page_of(next_), Latch::kShare));
+        *found = counted(map.of(next_));
+        *extent = next_;
+      }
+      if (!*found) return Status::Ok();
+      const uint32_t blocks = std::max(extent_blocks(*extent), kMostRunBlocks);
+      return find_room_before(context, *extent, blocks, found);
+    }
+
+   private:
+    Compactor* compactor_;
+    Extent next_;
+    const Extent first_;
+  };
+
+  Status look(Survey* survey) {
+    MetaBody meta;
+    TOASTSTORE_TRY(read_meta(context_, &meta));
+    for (uint32_t index = 0; index < meta.map_pages; index++) {
+      MapPage map;
+      TOASTSTORE_TRY(map.open(context_, index, Latch::kShare));
+      for (Extent extent = map.first(); extent < map.first() + kExtentsPerMapPage; extent++) {
+        survey->add(extent, map.of(extent), threshold_);
+      }
     }
     return Status::Ok();
   }
 
-  Status empty_extent(Extent extent) {
-    bool stuck = false;
-    const Block end = std::min(extent_end(extent), context_.pager.blocks());
-    for (Block block = extent_start(extent); block < end; block++) {
-      TOASTSTORE_TRY(empty_page(block, &stuck));
-    }
-    if (stuck) report_->stuck_extents++;
-    return Status::Ok();
+  Status shrink(const Survey& survey) {
+    const double bound = survey.live_blocks / (1 - threshold_) + kSlackBlocks;
+    const double fits = static_cast<double>(survey.used_blocks + kSlackBlocks);
+    if (static_cast<double>(survey.end) <= std::max(bound, fits)) return Status::Ok();
+    const auto target = static_cast<Block>(std::max(bound, fits));
+    TOASTSTORE_TRY(move_pages(static_cast<Block>(survey.end), target));
+    TOASTSTORE_TRY(leave_lanes(context_, target, report_));
+    TOASTSTORE_TRY(count_extents(context_, report_));
+    report_->extents_to_do += extent_of(static_cast<Block>(survey.end - 1)) - extent_of(target - 1);
+    LastExtents queue(this, static_cast<Block>(survey.end), target);
+    return empty_extents(context_, &queue, report_);
   }
 
-  Status empty_page(Block block, bool* stuck) {
-    {
-      PageGuard page;
-      TOASTSTORE_TRY(page.read(context_.pager, block, Latch::kShare));
-      std::memcpy(work().page, page.data(), kPageBytes);
+  // Single pages first, so that their extents are free when values are moved.
+  Status move_pages(Block from, Block to) {
+    bool found;
+    const Extent first = extent_of(to - 1) + 1;
+    TOASTSTORE_TRY(take_pages_before(context_, first, &found));
+    if (!found) return Status::Ok();
+    for (uint8_t lane = 0; lane < kLanes; lane++) {
+      TOASTSTORE_TRY(renew_if_behind(ChainId::journal(lane), to));
     }
-    PageFill fill;
-    if (!read_fill(work().page, block, &fill).ok()) return Status::Ok();
-    for (uint16_t item = 1; item <= fill.items; item++) {
-      PieceClaim claim;
-      if (!read_piece(work().page, block, context_.options.kind, item, &claim).ok()) continue;
-      PieceOwner owner;
-      Status status = owners_.find({claim.id, claim.sequence, block, item}, &owner);
-      if (status.ok() && owner.owned) {
+    TOASTSTORE_TRY(renew_if_behind(ChainId::dead(), to));
+    for (Extent extent = extent_of(from - 1); extent >= first; extent--) {
+      MapEntry entry;
+      {
+        MapPage map;
+        TOASTSTORE_TRY(map.open(context_, map_page_of(extent), Latch::kShare));
+        entry = map.of(extent);
+      }
+      if (entry.kind != ExtentKind::kPages) continue;
+      for (uint32_t page = 0; page < extent_blocks(extent); page++) {
+        if ((entry.pages.used[page / 64] >> (page % 64) & 1) == 0) continue;
         TOASTSTORE_TRY(context_.pager.pause(Step::kMoveRun));
-        status = move(owner);
-        owners_.forget();
-      }
-      // A value that can not be read can not be moved.
-      if (status.is(Code::kRetry) || status.is(Code::kCorruption)) {
-        *stuck = true;
-      } else {
-        TOASTSTORE_TRY(status);
+        TOASTSTORE_TRY(move_tree_page(context_, extent_start(extent) + page));
       }
     }
-    return Status::Ok();
+    return tidy_extents(context_, report_);
   }
 
-  Status move(const PieceOwner& owner) {
-    Appender appender(context_, Writer::kCleaner);
-    TOASTSTORE_TRY(appender.open());
-    appender.take_pages_written();
-    work().move.runs = 0;
-    Entry moved = owner.entry;
-    if (moved.layout == Layout::kChunked) {
-      TOASTSTORE_TRY(copy_chunks(&appender, owner, &moved));
-    } else {
-      RunRef copy;
-      TOASTSTORE_TRY(copy_run(&appender, run_of(moved), &copy));
-      point_at(copy, &moved);
-      moved.pages = appender.take_pages_written();
-    }
-    return swing(appender, owner.entry, moved);
+  Status renew_if_behind(ChainId chain, Block end) {
+    MetaBody meta;
+    TOASTSTORE_TRY(read_meta(context_, &meta));
+    return chain_tail(&meta, chain) >= end ? renew_chain(context_, chain) : Status::Ok();
   }
-
-  static void point_at(const RunRef& run, Entry* entry) {
-    entry->block = run.block;
-    entry->item = run.item;
-    entry->first_bytes = run.first_bytes;
-    entry->crc = run.crc;
-  }
-
-  static void point_at(const RunRef& run, ChunkRef* ref) {
-    ref->block = run.block;
-    ref->item = run.item;
-    ref->first_bytes = run.first_bytes;
-    ref->crc = run.crc;
-    seal_record(ref);
-  }
-
-  Status copy_run(Appender* appender, const RunRef& old, RunRef* copy) {
-    Scratch bytes(context_.memory);
-    TOASTSTORE_TRY(bytes.allocate(old.stored_bytes));
-    TOASTSTORE_TRY(read_run(context_, old, 0, old.stored_bytes, bytes.as()));
-    if (crc32c(bytes.as(), old.stored_bytes) != old.crc) {
-      return Status::Error(Code::kRetry, "value bytes do not match their CRC", old.block);
-    }
-    TOASTSTORE_TRY(appender->append_copy(old, bytes.as(), copy));
-    work().move.add(old, *copy);
-    report_->moved_bytes += old.stored_bytes;
-    return Status::Ok();
-  }
-
-  // Reads a table of a chunked value, every entry proven.
-  Status read_table(const RunRef& run, ChunkRef* refs, uint32_t* count) {
-    *count = run.stored_bytes / sizeof(ChunkRef);
-    if (*count > kTableEntries) return Status::Error(Code::kRetry, "chunk table is too long");
-    TOASTSTORE_TRY(
-        read_run(context_, run, 0, run.stored_bytes, reinterpret_cast<std::byte*>(refs)));
-    if (crc32c(refs, run.stored_bytes) != run.crc) {
-      return Status::Error(Code::kRetry, "chunk table does not match its CRC", run.block);
-    }
-    return Status::Ok();
-  }
-
-  Status copy_table(Appender* appender, const ChunkRef* refs, const RunRef& old, RunRef* copy) {
-    RunRef changed = old;
-    changed.crc = crc32c(refs, old.stored_bytes);
-    TOASTSTORE_TRY(appender->append_copy(changed, reinterpret_cast<const std::byte*>(refs), copy));
-    work().move.add(old, *copy);
-    return Status::Ok();
-  }
-
-  // From the part that was met on, the chunks that begin in the same extent, as far as one table
-  // leads to them; then that table, and the table of tables.
-  Status copy_chunks(Appender* appender, const PieceOwner& owner, Entry* entry) {
-    const uint64_t chunks = chunk_count(entry->raw_bytes, context_.options.chunk_bytes);
-    const uint64_t tables = table_count(chunks);
-    const bool is_chunk = owner.part < chunks;
-    const bool is_top = owner.part + 1 == part_count(context_, *entry);
-    RunRef top = table_run_of(context_, *entry);
-    RunRef copy;
-    if (tables > 1) {
-      uint32_t count;
-      TOASTSTORE_TRY(read_table(top, work().tables, &count));
-    }
-    if (is_chunk || !is_top) {
-      const uint64_t table = is_chunk ? owner.part / kTableEntries : owner.part - chunks;
-      RunRef lower = tables > 1 ? run_of(work().tables[table], entry->id) : top;
-      uint32_t count;
-      TOASTSTORE_TRY(read_table(lower, work().refs, &count));
-      if (is_chunk) {
-        TOASTSTORE_TRY(copy_some(appender, owner.part % kTableEntries, count, entry->id));
-      }
-      TOASTSTORE_TRY(copy_table(appender, work().refs, lower, &copy));
-      if (tables > 1) point_at(copy, &work().tables[table]);
-    }
-    if (tables > 1) {
-      TOASTSTORE_TRY(copy_table(appender, work().tables, top, &copy));
-    } else if (is_top && !is_chunk) {
-      uint32_t count;
-      TOASTSTORE_TRY(read_table(top, work().refs, &count));
-      TOASTSTORE_TRY(copy_table(appender, work().refs, top, &copy));
-    }
-    point_at(copy, entry);
-    count_pages(appender->take_pages_written(), entry);
-    return Status::Ok();
-  }
-
-  Status copy_some(Appender* appender, uint64_t first, uint32_t count, uint64_t id) {
-    ChunkRef* refs = work().refs;
-    const Extent extent = extent_of(refs[first].block);
-    for (uint64_t i = first; i < count && i - first < kMaxChunksMoved; i++) {
-      if (extent_of(refs[i].block) != extent) break;
-      RunRef copy;
-      TOASTSTORE_TRY(copy_run(appender, run_of(refs[i], id), &copy));
-      point_at(copy, &refs[i]);
-    }
-    return Status::Ok();
-  }
-
-  // Pages that runs share are counted once where they are written together.
-  void count_pages(uint32_t written, Entry* entry) {
-    uint64_t left = 0;
-    Block last = kNoBlock;
-    for (uint16_t i = 0; i < work().move.runs; i++) {
-      const DeadRecord& run = work().move.old_runs[i];
-      const uint32_t pieces =
-          piece_count(context_.options.kind, static_cast<uint32_t>(run.bytes), run.first_bytes);
-      left += pieces - (run.block == last ? 1 : 0);
-      last = run.block + pieces - 1;
-    }
-    entry->pages = static_cast<uint32_t>(entry->pages > left ? entry->pages - left : 0) + written;
-  }
-
-  // The one change.
-  Status swing(const Appender& appender, const Entry& old, const Entry& moved) {
-    const ChainId journal = ChainId::journal(appender.lane());
-    const Move& move = work().move;
-    for (;;) {
-      LeafPlace place;
-      TOASTSTORE_TRY(find_place(context_, old.id, Latch::kExclusive, &place));
-      PageGuard position, list;
-      TOASTSTORE_TRY(latch_chain_tail(context_, journal, Latch::kExclusive, 0, &position));
-      const Status status =
-          latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, move.runs, &list);
-      if (status.is(Code::kRetry)) {
-        position.release();
-        place.leaf.release();
-        TOASTSTORE_TRY(extend_chain(context_, ChainId::dead()));
-        continue;
-      }
-      TOASTSTORE_TRY(status);
-      const bool same = place.found && same_place(place.entry, old);
-      auto tail = position.tail<ChainTail>();
-      tail.next_id = appender.following_id();
-      tail.position = appender.position();
-      Change change(context_.pager, same ? Step::kMoveValue : Step::kDropCopy);
-      if (same) {
-        Entry entry = place.entry;
-        entry.block = moved.block;
-        entry.item = moved.item;
-        entry.first_bytes = moved.first_bytes;
-        entry.crc = moved.crc;
-        entry.pages = moved.pages;
-        seal_record(&entry);
-        stage_replace(place, entry, &change);
-      }
-      change.put_tail(change.add(position), tail);
-      stage_records(list, list.tail<ChainTail>(), same ? move.old_runs : move.copies, move.runs,
-                    &change);
-      return change.commit();
-    }
-  }
-
-  Work& work() { return *space_.as<Work>(); }
 
   Context& context_;
+  const double threshold_;
   CleanReport* report_;
-  OwnerFinder owners_;
-  Scratch space_;
 };
 
 }  // namespace
 
 Status compact_extents(Context& context, double threshold, CleanReport* report) {
-  return Mover(context, report).run(threshold);
+  return Compactor(context, threshold, report).run();
 }
 
 }  // namespace toaststore

@@ -97,6 +97,7 @@ static_assert(kLeafCapacity == 127 && kInnerCapacity == 508);
 //       24    4  right          right sibling, or 0
 //       28    2  count          records
 //       30    2  flags          kSplitIncomplete: the right sibling has no downlink yet
+//                               kMoved: the records are in the right sibling, which has none either
 //       32    4  zero
 struct TreeTail {
   TailStart start;  // level 0 is the leaves
@@ -111,6 +112,7 @@ struct TreeTail {
 static_assert(sizeof(TreeTail) == kTailBytes && offsetof(TreeTail, check) == 36);
 
 inline constexpr uint16_t kSplitIncomplete = 1;
+inline constexpr uint16_t kMoved = 2;  // low == high, no records
 // 508^8 children: no sound tree is deeper.
 inline constexpr uint8_t kMaxTreeLevels = 9;
 

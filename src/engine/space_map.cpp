@@ -125,43 +125,70 @@ Status stage_free(const PageGuard& map, Block block, Change* change) {
   return Status::Ok();
 }
 
+namespace {
+
+// The first extent of a map page, before another, that has or can have free single pages.
+bool find_page_extent(const MapPage& map, Extent before, Extent* found) {
+  for (Extent extent = map.first(); extent < before && extent - map.first() < kExtentsPerMapPage;
+       extent++) {
+    const MapEntry& entry = map.entries[extent - map.first()];
+    uint32_t page;
+    *found = extent;
+    if (entry.kind == ExtentKind::kFree || has_free_page(entry, extent, &page)) return true;
+  }
+  return false;
+}
+
+// Single pages are taken from an extent of this map page from now on, if there is one before
+// another, and they are taken from `old` still.
+Status turn_to(Context& context, uint32_t index, Extent old, Extent before, bool* found) {
+  MapPage map;
+  TOASTSTORE_TRY(map.open(context, index));
+  Extent chosen;
+  *found = find_page_extent(map, before, &chosen);
+  if (!*found) return Status::Ok();
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
+  if (meta.body.page_extent != old) return Status::Ok();
+  meta.body.page_extent = chosen;
+  Change change(context.pager, Step::kOpenPageExtent);
+  if (map.of(chosen).kind == ExtentKind::kFree) {
+    map.of(chosen).kind = ExtentKind::kPages;
+    map.stage(&change, chosen, chosen + 1);
+  }
+  meta.stage(&change);
+  return change.commit();
+}
+
+}  // namespace
+
 Status refill_pages(Context& context) {
   const Extent full = context.hints.page_extent;
   MetaBody seen;
   TOASTSTORE_TRY(read_meta(context, &seen));
   if (seen.page_extent != full) return Status::Ok();  // another backend was first
-  // From where the last extent was found, round to it again, and only then a new map page.
-  const uint32_t start = map_page_of(full);
-  for (uint32_t step = 0;; step++) {
+  // The first one there is, for single pages are not as easily moved as values.  Before the first
+  // free extent another may have come to have free pages; only then a new map page.
+  const uint32_t start = std::min(seen.map_hint, seen.map_pages - 1);
+  bool found = false;
+  for (uint32_t step = 0; !found; step++) {
     uint32_t index = (start + step) % seen.map_pages;
     if (step == seen.map_pages) {
       index = step;
       TOASTSTORE_TRY(grow_map(context, index));
       TOASTSTORE_TRY(read_meta(context, &seen));
     }
-    MapPage map;
-    TOASTSTORE_TRY(map.open(context, index));
-    Extent chosen = 0;
-    bool found = false;
-    for (uint32_t i = 0; i < kExtentsPerMapPage && !found; i++) {
-      uint32_t page;
-      chosen = map.first() + i;
-      found =
-          map.entries[i].kind == ExtentKind::kFree || has_free_page(map.entries[i], chosen, &page);
-    }
-    if (!found) continue;
-    MetaGuard meta;
-    TOASTSTORE_TRY(meta.open(context, Latch::kExclusive));
-    if (meta.body.page_extent != full) break;
-    meta.body.page_extent = chosen;
-    Change change(context.pager, Step::kOpenPageExtent);
-    if (map.of(chosen).kind == ExtentKind::kFree) {
-      map.of(chosen).kind = ExtentKind::kPages;
-      map.stage(&change, chosen, chosen + 1);
-    }
-    meta.stage(&change);
-    TOASTSTORE_TRY(change.commit());
-    break;
+    TOASTSTORE_TRY(turn_to(context, index, full, kMaxExtents, &found));
+  }
+  return read_meta(context, &seen);
+}
+
+Status take_pages_before(Context& context, Extent before, bool* found) {
+  MetaBody seen;
+  TOASTSTORE_TRY(read_meta(context, &seen));
+  *found = seen.page_extent < before;
+  for (uint32_t index = 0; !*found && index <= map_page_of(before); index++) {
+    TOASTSTORE_TRY(turn_to(context, index, seen.page_extent, before, found));
   }
   return read_meta(context, &seen);
 }
@@ -362,6 +389,19 @@ Status open_run_before(Context& context, const RunRequest& request, Run* run, bo
 }
 
 }  // namespace
+
+Status find_room_before(Context& context, Extent before, uint32_t blocks, bool* found) {
+  *found = false;
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  for (uint32_t index = meta.map_hint; index <= map_page_of(before) && !*found; index++) {
+    MapPage map;
+    TOASTSTORE_TRY(map.open(context, index, Latch::kShare));
+    Window window;
+    *found = find_window(&map, blocks, blocks, before, &window) && window.to <= before;
+  }
+  return Status::Ok();
+}
 
 Status take_run(Context& context, const RunRequest& request, Run* run) {
   Run taken;

@@ -31,6 +31,10 @@ void stage_pick(const PagePick& pick, Change* change);
 // Opens another extent for single pages.  REQUIRES: no latch is held.
 Status refill_pages(Context& context);
 
+// Makes single pages be taken from an extent before another.  *found is false where none has room.
+// REQUIRES: no latch is held.
+Status take_pages_before(Context& context, Extent before, bool* found);
+
 // Latches the map page of a single page that is to be freed, and stages the freeing.
 Status latch_map_of(Context& context, Block block, PageGuard* map);
 Status stage_free(const PageGuard& map, Block block, Change* change);
@@ -54,6 +58,9 @@ struct RunRequest {
 // Opens a run in a hole before the lane's, or extends that in place if the blocks behind it are
 // free (then *run starts at the extent of `position`), or opens another.  Logged before it returns.
 Status take_run(Context& context, const RunRequest& request, Run* run);
+
+// Are so many free blocks together before an extent?
+Status find_room_before(Context& context, Extent before, uint32_t blocks, bool* found);
 
 // The entries of a map page just created: its own extent holds pages, the first of them itself.
 void fresh_map_entries(MapEntry* entries);

@@ -36,6 +36,11 @@ enum class Step : uint8_t {
   kCountExtent,      // what is in an extent has been counted
   kMoveValue,        // an entry points to a copy of its pieces, the old ones are listed as dead
   kDropCopy,         // a copy that came too late is listed as dead
+  kTrimLane,         // a lane gives up blocks of its run
+  kFreeExtent,       // an extent of single pages, none in use, is free
+  kMovePage,         // the records of a tree page are in a fresh right sibling
+  kUnlinkMoved,      // what was left of it is free
+  kDropMapPage,      // the last map page goes
 
   // Pauses: no latch is held.
   kPutValue,     // before the pieces of a value
@@ -48,6 +53,7 @@ enum class Step : uint8_t {
   kCountPage,    // before a value page is counted
   kMoveRun,      // before pieces are copied
   kReserve,      // after the file has grown
+  kGiveBack,     // after the end of the file was given back
   kCopyStore,    // after the file of a store has been copied
 };
 
@@ -60,8 +66,9 @@ inline constexpr const char* kStepNames[] = {
     "insert_entries",    "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
     "grow_root",         "link_sibling",  "absorb_page",      "clean_leaf",   "consume_journal",
     "unlink_chain_page", "charge_dead",   "count_extent",     "move_value",   "drop_copy",
+    "trim_lane", "free_extent", "move_page", "unlink_moved", "drop_map_page",
     "put_value",         "put_chunk",     "read_chunk",       "verify_page",  "verify_value",
-    "verify_chunk",      "clean",         "count_page",       "move_run",     "reserve",
+    "verify_chunk",      "clean",         "count_page",       "move_run",     "reserve", "give_back",
     "copy_store",
 };
 inline constexpr int kSteps = sizeof(kStepNames) / sizeof(kStepNames[0]);

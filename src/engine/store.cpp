@@ -125,7 +125,7 @@ Status IdStore::restamp(uint64_t id, Xid deleter) {
 }
 
 Status IdStore::purge(uint64_t id) {
-  bool empty = false;
+  bool sparse = false;
   for (bool removed = false; !removed;) {
     LeafPlace place;
     TOASTSTORE_TRY(find_place(context_, id, Latch::kExclusive, &place));
@@ -144,10 +144,10 @@ Status IdStore::purge(uint64_t id) {
     stage_remove(place, moved, &change);
     stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
     TOASTSTORE_TRY(change.commit());
-    empty = place.leaf.tail<TreeTail>().count == 0;
+    sparse = place.leaf.tail<TreeTail>().count <= kSparseLeaf;
     removed = true;
   }
-  return empty ? absorb_empty(context_, id) : Status::Ok();
+  return sparse ? absorb_sparse(context_, id) : Status::Ok();
 }
 
 uint64_t IdStore::chunks(const Entry& entry) const {

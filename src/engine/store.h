@@ -41,7 +41,7 @@ class IdStore {
   Status restamp(uint64_t id, Xid deleter);
 
   // Takes an entry out of the tree, whoever sees it, lists its pieces as dead and frees the leaf
-  // if it is empty by then: what the cleaner does.
+  // if it holds little by then: what the cleaner does.
   Status purge(uint64_t id);
 
   // Number of chunks; 0 for other layouts.

@@ -13,9 +13,14 @@
 // writer splits a page in one change (both halves and the map) that leaves a mark, and puts the
 // downlink in a second; whoever meets the mark on the way to a write finishes it first.
 //
-// An empty leaf, or an inner page that has only one child left, is absorbed by a neighbour under
-// the same parent in one change (parent, left, right, map).  The rightmost page of a level is never
-// removed, the root never changes but by growing.
+// A leaf or inner page that holds little is absorbed by a neighbour under the same parent, if the
+// two are at most half full together, or one is empty (has one child left): one change (parent,
+// left, right, map).  The rightmost page of a level is never removed, the root never changes but by
+// growing.
+//
+// A page is moved to another block in two changes as well: first its records go to a fresh right
+// sibling, and what is left is an empty range with the mark kMoved that everybody passes through;
+// then its left sibling and its parent are pointed past it.  Nobody needs the second change to go on.
 
 #ifndef TOASTSTORE_ENGINE_TREE_H_
 #define TOASTSTORE_ENGINE_TREE_H_
@@ -51,10 +56,18 @@ void stage_replace(const LeafPlace& place, const Entry& entry, Change* change);
 // Stages its removal.  REQUIRES: place.found; scratch as above.
 void stage_remove(const LeafPlace& place, std::byte* scratch, Change* change);
 
-// Absorbs the leaf that would hold `id` into a neighbour, or a neighbour into it, if one of the two
-// is empty; then does the same for inner pages above that have one child left.
+// Pages that hold no more are worth a look at their neighbours.
+inline constexpr uint16_t kSparseLeaf = kLeafCapacity / 4;
+inline constexpr uint16_t kSparseInner = kInnerCapacity / 4;
+
+// Absorbs the leaf that would hold `id` into a neighbour, or a neighbour into it, if the two hold
+// little; then does the same for inner pages above that hold little by then.
 // REQUIRES: no latch is held.
-Status absorb_empty(Context& context, uint64_t id);
+Status absorb_sparse(Context& context, uint64_t id);
+
+// Moves the tree page at a block, if one is there, to a block that the map gives, or finishes such a
+// move.  REQUIRES: no latch is held, and nobody else moves pages.
+Status move_tree_page(Context& context, Block block);
 
 // A leaf's entries in [low, high), copied out, every one proven.
 struct LeafBatch {

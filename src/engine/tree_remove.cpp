@@ -1,4 +1,4 @@
-// Absorbing empty pages into their neighbours.
+// Absorbing pages that hold little into their neighbours.
 
 #include <initializer_list>
 
@@ -21,6 +21,7 @@ uint16_t capacity(uint8_t level) { return level == 0 ? kLeafCapacity : kInnerCap
 
 size_t record_bytes(uint8_t level) { return level == 0 ? sizeof(Entry) : sizeof(Child); }
 
+// An inner page is never empty.
 bool spent(const TreeTail& tail) { return tail.count == (tail.start.level == 0 ? 0 : 1); }
 
 // Which neighbour goes with the child that holds a key.
@@ -63,9 +64,10 @@ Status latch_child(Context& context, const Child& child, uint8_t level, PageGuar
 }
 
 bool can_absorb(const TreeTail& left, const TreeTail& right) {
-  return right.right != kNoBlock && (spent(left) || spent(right)) &&
-         ((left.flags | right.flags) & kSplitIncomplete) == 0 &&
-         left.count + right.count <= capacity(left.start.level);
+  const int sum = left.count + right.count;
+  const uint16_t most = capacity(left.start.level);
+  return right.right != kNoBlock && ((left.flags | right.flags) & (kSplitIncomplete | kMoved)) == 0 &&
+         sum <= (spent(left) || spent(right) ? most : most / 2);
 }
 
 // The one change.  REQUIRES: all four pages latched exclusively; `index` is right's downlink.
@@ -103,9 +105,9 @@ Status commit_absorb(Context& context, const PageGuard& parent, uint16_t index,
   return change.commit();
 }
 
-// *parent_spent: the parent has one child left now.
+// *parent_sparse: the parent holds little now.
 Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* absorbed,
-                   bool* parent_spent) {
+                   bool* parent_sparse) {
   PageGuard left, right, parent, map;
   bool same;
   TOASTSTORE_TRY(latch_child(context, pair.left, level, &left, &same));
@@ -128,26 +130,26 @@ Status absorb_pair(Context& context, const Pair& pair, uint8_t level, bool* abso
   TOASTSTORE_TRY(latch_map_of(context, right.block(), &map));
   TOASTSTORE_TRY(commit_absorb(context, parent, index, left, right, map));
   *absorbed = true;
-  *parent_spent = parent.tail<TreeTail>().count == 1;
+  *parent_sparse = parent.tail<TreeTail>().count <= kSparseInner;
   return Status::Ok();
 }
 
 }  // namespace
 
-Status absorb_empty(Context& context, uint64_t id) {
+Status absorb_sparse(Context& context, uint64_t id) {
   for (uint8_t level = 0; level + 1 < kMaxTreeLevels; level++) {
     bool absorbed = false;
-    bool parent_spent = false;
+    bool parent_sparse = false;
     // Into the left neighbour first: of an empty page there is nothing to copy.
     for (const Side side : {Side::kLeft, Side::kRight}) {
       Pair pair;
       TOASTSTORE_TRY(find_pair(context, id, level, side, &pair));
       if (pair.found) {
-        TOASTSTORE_TRY(absorb_pair(context, pair, level, &absorbed, &parent_spent));
+        TOASTSTORE_TRY(absorb_pair(context, pair, level, &absorbed, &parent_sparse));
       }
       if (absorbed) break;
     }
-    if (!parent_spent) break;
+    if (!parent_sparse) break;
   }
   return Status::Ok();
 }

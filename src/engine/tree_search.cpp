@@ -20,9 +20,11 @@ bool holds(const TreeTail& tail, uint64_t key) { return tail.low <= key && key <
 Status check_tree_page(const PageGuard& page) {
   const auto tail = page.tail<TreeTail>();
   const bool leaf = tail.start.level == 0;
-  if (tail.start.level >= kMaxTreeLevels || tail.low >= tail.high ||
+  const bool moved = (tail.flags & kMoved) != 0;
+  if (tail.start.level >= kMaxTreeLevels || tail.low >= tail.high + (moved ? 1 : 0) ||
       (tail.right == kNoBlock) != (tail.high == kInfinity) ||
-      tail.count > (leaf ? kLeafCapacity : kInnerCapacity) || (!leaf && tail.count == 0)) {
+      tail.count > (leaf ? kLeafCapacity : kInnerCapacity) ||
+      (!leaf && !moved && tail.count == 0)) {
     return Status::Corruption(page.block(), "tree page holds impossible values");
   }
   return Status::Ok();

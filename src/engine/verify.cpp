@@ -112,8 +112,9 @@ class Verifier {
       next_[level] = tail.right;
       TOASTSTORE_TRY(level == 0 ? check_leaf(block, page) : check_inner(block, level, page));
       const auto here = tail_of<TreeTail>(page);
-      const bool incomplete = (here.flags & kSplitIncomplete) != 0;
-      if (high == kUnknown ? !incomplete : here.high >= high || here.high <= low) {
+      const bool moved = (here.flags & kMoved) != 0;
+      const bool incomplete = (here.flags & kSplitIncomplete) != 0 || moved;
+      if (high == kUnknown ? !incomplete : here.high >= high || (here.high <= low && !moved)) {
         return Status::Ok();
       }
       if (!incomplete) {
@@ -131,7 +132,8 @@ class Verifier {
                               level == 0 ? PageKind::kLeaf : PageKind::kInner));
     std::memcpy(page, guard.data(), kPageBytes);
     const auto tail = tail_of<TreeTail>(page);
-    if (tail.start.level != level || tail.low >= tail.high ||
+    const bool moved = (tail.flags & kMoved) != 0;
+    if (tail.start.level != level || tail.low >= tail.high + (moved ? 1 : 0) ||
         (tail.right == kNoBlock) != (tail.high == kInfinity)) {
       return Status::Corruption(block, "tree page holds impossible values");
     }
@@ -142,7 +144,9 @@ class Verifier {
   Status check_inner(Block block, uint8_t level, const std::byte* page) {
     const auto tail = tail_of<TreeTail>(page);
     const auto below = static_cast<uint8_t>(level - 1);
-    if (tail.count == 0) return fault(block, "inner page is empty");
+    if (tail.count == 0) {
+      return (tail.flags & kMoved) != 0 ? Status::Ok() : fault(block, "inner page is empty");
+    }
     uint64_t least = tail.low;
     for (uint16_t i = 0; i < tail.count; i++) {
       const auto child = record_at<Child>(page, i);

@@ -58,6 +58,8 @@ class ServerPager final : public Pager {
   Block known_blocks() const { return known_blocks_; }
   // Pieces of values are logged so that logical decoding finds them.
   void set_logical(bool logical) { logical_ = logical; }
+  // The file may have become shorter.
+  void forget_blocks() { known_blocks_ = 0; }
   // REQUIRES: it outlives the pager's use.
   void set_pace(Pace* pace) { pace_ = pace; }
 
@@ -172,6 +174,9 @@ class StoreHandle {
 
 // Drops what the backend remembers of a store whose file starts anew.
 void forget_store(Relation rel);
+
+// Makes every backend forget it, whether or not the transaction commits.
+void forget_store_everywhere(Relation rel);
 
 constexpr char kAccessMethod[] = "toaststore_values";
 constexpr char kTableAccessMethod[] = "toaststore";

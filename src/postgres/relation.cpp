@@ -53,13 +53,23 @@ void StoreHandle::keep() {
   if (rel_->rd_amcache == nullptr) {
     rel_->rd_amcache = MemoryContextAlloc(CacheMemoryContext, sizeof(StoreCache));
   }
-  new (rel_->rd_amcache) StoreCache{
-      rel_->rd_node, context_.options, hints_, pager_.known_blocks(), {has_checks_, binds_id_}};
+  // On a standby replay shortens the file, and tells nobody who looks here.
+  const Block blocks = RecoveryInProgress() ? 0 : pager_.known_blocks();
+  new (rel_->rd_amcache)
+      StoreCache{rel_->rd_node, context_.options, hints_, blocks, {has_checks_, binds_id_}};
 }
 
 void forget_store(Relation rel) {
   if (rel->rd_amcache != nullptr) pfree(rel->rd_amcache);
   rel->rd_amcache = nullptr;
+}
+
+void forget_store_everywhere(Relation rel) {
+  SharedInvalidationMessage message;
+  message.rc.id = SHAREDINVALRELCACHE_ID;
+  message.rc.dbId = rel->rd_rel->relisshared ? InvalidOid : MyDatabaseId;
+  message.rc.relId = RelationGetRelid(rel);
+  SendSharedInvalidMessages(&message, 1);
 }
 
 bool is_store(Relation rel) { return rel->rd_tableam == &store_routine; }

@@ -6,6 +6,7 @@
 
 #include "engine/chain.h"
 #include "engine/meta.h"
+#include "postgres/give_back.h"
 
 extern "C" {
 #include "commands/progress.h"
@@ -102,10 +103,12 @@ UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* repo
   const Status status = limits.compacts ? compact(context, limits.threshold, &report->cleaned)
                                         : clean(context, &report->cleaned);
   pace.tell();
-  pgstat_progress_end_command();
   if (!pace.ended_early()) check(status, rel);
+  const bool done = !pace.ended_early();
+  if (done && limits.gives_back) report->given_back_blocks += give_back(&handle);
   handle.keep();
-  return pace.ended_early() ? UpkeepResult::kMore : UpkeepResult::kDone;
+  pgstat_progress_end_command();
+  return done ? UpkeepResult::kDone : UpkeepResult::kMore;
 }
 
 UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* report) {

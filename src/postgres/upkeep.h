@@ -45,7 +45,7 @@ enum class UpkeepResult : uint8_t {
 // keeps the lock, and commits it soon; errors are raised.
 UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* report);
 
-// The same where the caller has the lock.
+// The same where the caller has the lock (or a stronger one).
 UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* report);
 
 // Is there something to do?  Reads a few pages and writes nothing.  It is false when

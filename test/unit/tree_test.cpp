@@ -63,7 +63,7 @@ class Tree : public ::testing::Test {
   }
   Status try_remove(uint64_t id) {
     TOASTSTORE_TRY(take_from_leaf(&store_, id));
-    return absorb_empty(store_.context, id);
+    return absorb_sparse(store_.context, id);
   }
   void remove(uint64_t id) {
     ASSERT_OK(try_remove(id));
@@ -267,10 +267,10 @@ TEST_F(Tree, AbsorbingFollowsTheLinkNotTheMemory) {
       int reads = 0;
       fresh.pager.on_read = [&] {
         if (++reads != read) return;
-        EXPECT_OK(absorb_empty(other.context, first));
+        EXPECT_OK(absorb_sparse(other.context, first));
         EXPECT_OK(insert_into(&other, 4));  // splits the first leaf
       };
-      ASSERT_OK(absorb_empty(fresh.context, first));
+      ASSERT_OK(absorb_sparse(fresh.context, first));
       fresh.pager.on_read = nullptr;
       const std::byte* bytes = fresh.pager.page(block);
       reused = reused || (check_page(bytes, block, PageKind::kLeaf).ok() &&

@@ -1,0 +1,62 @@
+// Giving the free end of a store's file back, as VACUUM does with a heap's.
+//
+// The map says first that the blocks are free: that was logged when their extents were freed.  Then,
+// under AccessExclusiveLock, which nobody is made to wait for, the file is cut, which is logged and
+// replayed like the cutting of any table.  Backends remember that a file has at least so many
+// blocks and write into them without looking again: they are told before the lock is given up,
+// whatever becomes of the transaction.
+
+#include "postgres/give_back.h"
+
+#include <algorithm>
+
+#include "engine/tidy.h"
+
+namespace toaststore {
+
+namespace {
+
+// Worth it: a megabyte, or a sixteenth of a smaller file.
+constexpr Block kLeastBlocks = 128;
+constexpr Block kLeastShare = 16;
+
+// Blocks of the file, and how many of them are needed.
+struct Ends {
+  Block file = 0;
+  Block needed = 0;
+
+  bool worth_it() const {
+    return file > needed && file - needed >= std::min(kLeastBlocks, file / kLeastShare);
+  }
+};
+
+bool look(StoreHandle* handle, Ends* ends) {
+  ends->file = handle->pager().blocks();
+  const Status status = find_end(handle->context(), &ends->needed);
+  if (status.is(Code::kNotFound)) return false;
+  check(status, handle->rel());
+  return ends->worth_it();
+}
+
+}  // namespace
+
+uint64_t give_back(StoreHandle* handle) {
+  Relation rel = handle->rel();
+  Ends ends;
+  if (!look(handle, &ends)) return 0;
+  if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
+  // Somebody may have come in between.
+  uint64_t given = 0;
+  if (look(handle, &ends)) {
+    check(drop_map_pages(handle->context()), rel);
+    forget_store_everywhere(rel);
+    RelationTruncate(rel, ends.needed);
+    handle->pager().forget_blocks();
+    given = ends.file - ends.needed;
+    stop_after(Step::kGiveBack);
+  }
+  UnlockRelation(rel, AccessExclusiveLock);
+  return given;
+}
+
+}  // namespace toaststore
