@@ -129,11 +129,18 @@ Status Batch::replace_entry(const LeafPlace& place, const Entry& entry, bool was
   ChainTail tail = journal_tail(journal, appender_);
   note_xid(record.xid, &tail);
   const DeadRecord range = dead_record(place.entry);
+  MetaGuard meta;
+  const bool tallied = place.entry.settled();
+  if (tallied) {
+    TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+    count_out(place.entry, &meta.body.settled);
+  }
   if (was_seen) context_.transactions.log_removal(place.entry.xmax, place.leaf.block());
   Change change(context_.pager, Step::kReplaceEntry);
   stage_replace(place, entry, &change);
   stage_records(journal, tail, &record, 1, &change);
   stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
+  if (tallied) meta.stage(&change);
   return change.commit();
 }
 

@@ -109,13 +109,14 @@ class JournalCleaner {
     kept_ = dead_ = 0;
     changed_ = kNothing;
     removed_ = frozen_ = 0;
+    tally_change_ = Tally{};
     conflict_ = kNoXid;
     for (uint16_t i = 0; i < count; i++) {
       auto entry = record_at<Entry>(place.leaf.data(), i);
       while (record != end && record->id < entry.id) record++;
       bool keep = true;
       bool same = true;
-      const Xid creator = entry.xmin;
+      const Entry before = entry;
       for (; keep && record != end && record->id == entry.id; record++) {
         if (!record_sound(entry)) {
           return Status::Corruption(place.leaf.block(), "leaf entry does not match its check");
@@ -123,7 +124,9 @@ class JournalCleaner {
         TOASTSTORE_TRY(judge(*record, &entry, &keep, &same));
       }
       if (!keep || !same) changed_ = std::min(changed_, kept_);
-      if (keep && entry.xmin != creator) frozen_++;
+      if (keep && entry.xmin != before.xmin) frozen_++;
+      if (keep && entry.settled() && !before.settled()) count_in(entry, &tally_change_);
+      if (!keep && before.settled()) count_out(before, &tally_change_);
       if (keep) work().entries[kept_++] = entry;
     }
     return Status::Ok();
@@ -165,6 +168,12 @@ class JournalCleaner {
     if (conflict_ != kNoXid && context_.options.kind == StoreKind::kById) {
       context_.transactions.log_removal(conflict_, place.leaf.block());
     }
+    MetaGuard meta;
+    const bool tallied = std::memcmp(&tally_change_, &kNoTally, sizeof(Tally)) != 0;
+    if (tallied) {
+      TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+      add(tally_change_, &meta.body.settled);
+    }
     Change change(context_.pager, Step::kCleanLeaf);
     const int page = change.add(place.leaf);
     change.write(page, record_offset<Entry>(changed_), work().entries + changed_,
@@ -176,10 +185,17 @@ class JournalCleaner {
       change.put_tail(page, tail);
     }
     if (dead_ > 0) stage_records(list, list.tail<ChainTail>(), work().dead, dead_, &change);
+    if (tallied) meta.stage(&change);
     TOASTSTORE_TRY(change.commit());
     report_->removed_values += removed_;
     report_->frozen_values += frozen_;
     return Status::Ok();
+  }
+
+  static void add(const Tally& change, Tally* tally) {
+    for (int i = 0; i < 3; i++) tally->values[i] += change.values[i];
+    tally->raw_bytes += change.raw_bytes;
+    tally->stored_bytes += change.stored_bytes;
   }
 
   Status consume(ChainId journal, Block block, uint16_t records) {
@@ -217,6 +233,7 @@ class JournalCleaner {
   Work& work() { return *space_.as<Work>(); }
 
   static constexpr uint16_t kNothing = UINT16_MAX;
+  static constexpr Tally kNoTally{};
 
   Context& context_;
   CleanReport* report_;
@@ -229,6 +246,7 @@ class JournalCleaner {
   uint64_t removed_ = 0;
   uint64_t frozen_ = 0;
   Xid conflict_ = kNoXid;
+  Tally tally_change_{};  // its numbers wrap
 };
 
 }  // namespace

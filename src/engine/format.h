@@ -71,6 +71,8 @@ struct Entry {
   uint32_t check;
 
   Stamps stamps() const { return {xmin, xmax, cmin, cmax}; }
+  // Does the tally count it?
+  bool settled() const { return xmin < kFirstNormalXid; }
 };
 static_assert(sizeof(Entry) == 64 && offsetof(Entry, check) == 60);
 
@@ -258,6 +260,21 @@ static_assert(sizeof(Lane) == 40);
 
 inline constexpr uint8_t kLanes = 16;
 
+// Tally: what the values amount to that cleaning has settled, those with a frozen creator.  Changed
+// with the entries that it speaks of.
+//
+//        0   24  values         by layout: direct, extent, chunked
+//       24    8  raw_bytes
+//       32    8  stored_bytes
+struct Tally {
+  uint64_t values[3];
+  uint64_t raw_bytes;
+  uint64_t stored_bytes;
+
+  uint64_t all_values() const { return values[0] + values[1] + values[2]; }
+};
+static_assert(sizeof(Tally) == 40);
+
 //   offset size  (of the body, which starts at byte 24 of the page)
 //        0    4  magic
 //        4    2  format_version
@@ -276,7 +293,10 @@ inline constexpr uint8_t kLanes = 16;
 //       52    1  codec          of new values; inside the server the catalog's word counts
 //       53    1  level          its level, 0 for the default
 //       54    2  zero
-//       56  128  zero           for the position and statistics of checkpoints
+//       56   40  settled        Tally
+//       96    8  compacted_at   microseconds since 2000-01-01 00:00 UTC, or 0: never
+//      104    8  checkpointed_at
+//      112   72  zero
 //      184  640  lanes          16 of 40 bytes
 //      824  176  zero
 struct MetaBody {
@@ -297,11 +317,15 @@ struct MetaBody {
   Codec codec;
   uint8_t level;
   uint16_t zero1;
-  uint64_t zero2[16];
+  Tally settled;
+  int64_t compacted_at;
+  int64_t checkpointed_at;
+  uint64_t zero2[9];
   Lane lanes[kLanes];
   uint64_t zero3[22];
 };
-static_assert(sizeof(MetaBody) == 1000 && offsetof(MetaBody, lanes) == 184);
+static_assert(sizeof(MetaBody) == 1000 && offsetof(MetaBody, settled) == 56 &&
+              offsetof(MetaBody, lanes) == 184);
 
 // Fills in the check of a record that ends with one.
 template <typename T>

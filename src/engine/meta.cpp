@@ -117,6 +117,33 @@ Status store_compression(Context& context) {
   return change.commit();
 }
 
+namespace {
+
+// Takes it away where the sign is negative; the numbers wrap.
+void count(const Entry& entry, uint64_t sign, Tally* tally) {
+  tally->values[static_cast<int>(entry.layout) - static_cast<int>(Layout::kDirect)] += sign;
+  tally->raw_bytes += sign * entry.raw_bytes;
+  tally->stored_bytes += sign * entry.stored_bytes;
+}
+
+}  // namespace
+
+void count_in(const Entry& entry, Tally* tally) { count(entry, 1, tally); }
+
+void count_out(const Entry& entry, Tally* tally) { count(entry, ~uint64_t{0}, tally); }
+
+Status note_upkeep(Context& context, int64_t compacted_at, int64_t checkpointed_at) {
+  MetaGuard meta;
+  const Status status = meta.open(context, Latch::kExclusive);
+  if (status.is(Code::kNotFound)) return Status::Ok();
+  TOASTSTORE_TRY(status);
+  if (compacted_at != 0) meta.body.compacted_at = compacted_at;
+  if (checkpointed_at != 0) meta.body.checkpointed_at = checkpointed_at;
+  Change change(context.pager, Step::kNoteUpkeep);
+  meta.stage(&change);
+  return change.commit();
+}
+
 Status load_hints(Context& context) {
   if (context.hints.known) return Status::Ok();
   MetaBody body;

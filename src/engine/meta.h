@@ -33,6 +33,13 @@ Status load_hints(Context& context);
 // Notes how new values are compressed, for hosts without a catalog.
 Status store_compression(Context& context);
 
+// Adds an entry to the tally, or takes it away.
+void count_in(const Entry& entry, Tally* tally);
+void count_out(const Entry& entry, Tally* tally);
+
+// Notes when the host compacted, or checkpointed, the store; 0 leaves what was noted.
+Status note_upkeep(Context& context, int64_t compacted_at, int64_t checkpointed_at);
+
 // Makes an empty store (block 0, meta, first map page, root leaf) unless there is one already.
 Status create_store_pages(Context& context);
 

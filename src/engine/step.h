@@ -41,6 +41,7 @@ enum class Step : uint8_t {
   kMovePage,         // the records of a tree page are in a fresh right sibling
   kUnlinkMoved,      // what was left of it is free
   kDropMapPage,      // the last map page goes
+  kNoteUpkeep,       // meta notes when the store was looked after
 
   // Pauses: no latch is held.
   kPutValue,     // before the pieces of a value
@@ -66,7 +67,7 @@ inline constexpr const char* kStepNames[] = {
     "insert_entries",    "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
     "grow_root",         "link_sibling",  "absorb_page",      "clean_leaf",   "consume_journal",
     "unlink_chain_page", "charge_dead",   "count_extent",     "move_value",   "drop_copy",
-    "trim_lane", "free_extent", "move_page", "unlink_moved", "drop_map_page",
+    "trim_lane", "free_extent", "move_page", "unlink_moved", "drop_map_page", "note_upkeep",
     "put_value",         "put_chunk",     "read_chunk",       "verify_page",  "verify_value",
     "verify_chunk",      "clean",         "count_page",       "move_run",     "reserve", "give_back",
     "copy_store",

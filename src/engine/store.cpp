@@ -139,10 +139,17 @@ Status IdStore::purge(uint64_t id) {
     }
     TOASTSTORE_TRY(status);
     const DeadRecord range = dead_record(place.entry);
+    MetaGuard meta;
+    const bool tallied = place.entry.settled();
+    if (tallied) {
+      TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+      count_out(place.entry, &meta.body.settled);
+    }
     std::byte moved[kRecordSpace];
     Change change(context_.pager, Step::kRemoveEntry);
     stage_remove(place, moved, &change);
     stage_records(dead, dead.tail<ChainTail>(), &range, 1, &change);
+    if (tallied) meta.stage(&change);
     TOASTSTORE_TRY(change.commit());
     sparse = place.leaf.tail<TreeTail>().count <= kSparseLeaf;
     removed = true;

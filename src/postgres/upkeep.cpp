@@ -50,16 +50,16 @@ class UpkeepPace final : public Pace {
 
   bool ended_early() const { return ended_early_; }
 
- private:
-  static constexpr uint32_t kLooksForWaiters = 16;
-  static constexpr long kLongestNap_ms = 1000;
-
-  // Whoever begins again must not end at the same place for ever.
+  // Has anything been done?  Whoever begins again must not end at the same place for ever.
   bool advanced() const {
     return report_.removed_values + report_.frozen_values + report_.counted_extents +
                report_.freed_blocks + report_.moved_bytes >
            0;
   }
+
+ private:
+  static constexpr uint32_t kLooksForWaiters = 16;
+  static constexpr long kLongestNap_ms = 1000;
 
   Status end_early() {
     ended_early_ = true;
@@ -105,6 +105,10 @@ UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* repo
   pace.tell();
   if (!pace.ended_early()) check(status, rel);
   const bool done = !pace.ended_early();
+  if (done && pace.advanced()) {
+    const TimestampTz now = GetCurrentTimestamp();
+    check(note_upkeep(context, limits.compacts ? now : 0, now), rel);
+  }
   if (done && limits.gives_back) report->given_back_blocks += give_back(&handle);
   handle.keep();
   pgstat_progress_end_command();

@@ -20,6 +20,18 @@ TransactionId oldest_xid(const CleanReport& cleaned, TransactionId horizon_befor
   return left ? cleaned.oldest_left : horizon;
 }
 
+// The settled ones, and those of the journal records that were left.
+double count_live(Relation rel, const CleanReport& cleaned) {
+  StoreHandle handle(rel, nullptr);
+  MetaBody meta;
+  const Status status = read_meta(handle.context(), &meta);
+  if (status.is(Code::kNotFound)) return 0;
+  check(status, rel);
+  const auto settled = static_cast<double>(meta.settled.all_values());
+  const auto put = static_cast<double>(cleaned.left_puts);
+  return Max(settled + put - static_cast<double>(cleaned.left_deletes), 0);
+}
+
 void tell(Relation rel, const UpkeepReport& report, int level, double live, double dead) {
   const CleanReport& cleaned = report.cleaned;
   ereport(level,
@@ -46,10 +58,7 @@ void relation_vacuum(Relation rel, VacuumParams* params, BufferAccessStrategy st
   UpkeepReport report;
   upkeep(rel, limits, &report);
 
-  BlockNumber pages;
-  double live;
-  double all_visible;
-  relation_estimate_size(rel, nullptr, &pages, &live, &all_visible);
+  const double live = count_live(rel, report.cleaned);
   const auto dead = static_cast<double>(report.cleaned.left_deletes);
   vac_update_relstats(rel, RelationGetNumberOfBlocks(rel), live, 0, false,
                       oldest_xid(report.cleaned, horizon), oldest_multi, nullptr, nullptr, false);
