@@ -257,12 +257,12 @@ SELECT read_too_late('a longer value, which is not the one that was meant');
 SELECT read_too_late('shorter');
 \echo :SQLSTATE
 
--- Transaction ids stay in a store as they are: nothing says that they are frozen.
+-- VACUUM freezes; VACUUM FULL copies a store as it is.
 SELECT relfrozenxid AS oldest FROM pg_class WHERE oid = 'made'::regclass \gset
-VACUUM (FREEZE) made;
-SELECT relfrozenxid = :'oldest'::xid AS kept FROM pg_class WHERE oid = 'made'::regclass;
 VACUUM FULL made;
 SELECT relfrozenxid = :'oldest'::xid AS kept FROM pg_class WHERE oid = 'made'::regclass;
+VACUUM made;
+SELECT age(relfrozenxid) < age(:'oldest'::xid) AS advanced FROM pg_class WHERE oid = 'made'::regclass;
 
 -- Many subtransactions.
 TRUNCATE media;

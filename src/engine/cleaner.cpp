@@ -17,8 +17,7 @@ Status clean(Context& context, CleanReport* report) {
 Status compact(Context& context, double threshold, CleanReport* report) {
   TOASTSTORE_TRY(clean(context, report));
   report->phase = CleanPhase::kCompact;
-  TOASTSTORE_TRY(compact_extents(context, threshold, report));
-  return tidy_extents(context, report);
+  return compact_extents(context, threshold, report);
 }
 
 }  // namespace toaststore

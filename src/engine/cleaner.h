@@ -30,7 +30,7 @@ struct CleanReport {
   uint64_t moved_bytes = 0;    // stored bytes of values copied
   uint64_t lost_ranges = 0;    // dead pieces whose table can not be read: counted with their extent
   uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
-  Xid horizon = kNoXid;          // up to which the journals were looked at; kNoXid: there are none
+  Xid horizon = kNoXid;        // up to which the journals were looked at; kNoXid: there are none
   // Of compaction, how far it is:
   uint64_t extents_to_do = 0;
   uint64_t extents_done = 0;
@@ -53,9 +53,9 @@ Status count_extents(Context& context, CleanReport* report);
 // extents of single pages that have none in use.
 Status tidy_extents(Context& context, CleanReport* report);
 
-// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead, then out
-// of the last ones, as long as the file is larger than live data / (1 - threshold) and a constant
-// and there is room for them before.
+// Copies the values out of counted extents of which more than `threshold` (0 to 1) is dead, then
+// out of the last ones, as long as the file is larger than live data / (1 - threshold) and a
+// constant and there is room for them before.
 Status compact_extents(Context& context, double threshold, CleanReport* report);
 
 // All but the last: the store is as tidy as it gets without moving values.

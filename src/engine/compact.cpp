@@ -23,6 +23,8 @@ namespace {
 
 // Not worth moving values for: 2 MB.
 constexpr uint32_t kSlackBlocks = 256;
+// Moving shows what else can be moved; the third round mostly finds nothing.
+constexpr int kMostRounds = 8;
 // The longest run, and its successor's first page.
 constexpr uint32_t kMostRunBlocks = kExtentMaxLimit / 8000 + 2;
 
@@ -62,16 +64,23 @@ class Compactor {
     const Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
     TOASTSTORE_TRY(status);
-    Survey survey;
-    TOASTSTORE_TRY(look(&survey));
-    report_->extents_to_do += survey.mostly_dead;
-    if (survey.mostly_dead > 0) {
-      MostlyDead queue(this);
-      TOASTSTORE_TRY(empty_extents(context_, &queue, report_));
-      survey = Survey();
+    uint64_t moved = UINT64_MAX;
+    for (int round = 0; round < kMostRounds && report_->moved_bytes != moved; round++) {
+      moved = report_->moved_bytes;
+      Survey survey;
       TOASTSTORE_TRY(look(&survey));
+      if (survey.mostly_dead > 0) {
+        report_->extents_to_do += survey.mostly_dead;
+        MostlyDead queue(this);
+        TOASTSTORE_TRY(empty_extents(context_, &queue, report_));
+      } else {
+        TOASTSTORE_TRY(shrink(survey));
+      }
+      // Lanes have moved on, and what they left may be mostly dead.
+      TOASTSTORE_TRY(tidy_extents(context_, report_));
+      TOASTSTORE_TRY(count_extents(context_, report_));
     }
-    return shrink(survey);
+    return Status::Ok();
   }
 
  private:

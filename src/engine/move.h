@@ -18,8 +18,8 @@ class ExtentQueue {
   ~ExtentQueue() = default;
 };
 
-// Empties the extents of the queue: each is free when the next is asked for, unless it holds a value
-// that cannot be read.  REQUIRES: as the functions of cleaner.h; the extents are counted.
+// Empties the extents of the queue: each is free when the next is asked for, unless it holds a
+// value that cannot be read.  REQUIRES: as the functions of cleaner.h; the extents are counted.
 Status empty_extents(Context& context, ExtentQueue* queue, CleanReport* report);
 
 }  // namespace toaststore

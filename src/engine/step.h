@@ -62,15 +62,17 @@ inline constexpr Step kFirstPause = Step::kPutValue;
 
 // In the order of the enumeration.
 inline constexpr const char* kStepNames[] = {
-    "create_store",      "grow_map",      "open_page_extent", "take_run",     "take_ids",
-    "raise_next_id",     "drop_batch",    "note_compression", "write_piece",  "link_chain_page",
-    "insert_entries",    "replace_entry", "stamp_deleted",    "remove_entry", "split_page",
-    "grow_root",         "link_sibling",  "absorb_page",      "clean_leaf",   "consume_journal",
-    "unlink_chain_page", "charge_dead",   "count_extent",     "move_value",   "drop_copy",
-    "trim_lane", "free_extent", "move_page", "unlink_moved", "drop_map_page", "note_upkeep",
-    "put_value",         "put_chunk",     "read_chunk",       "verify_page",  "verify_value",
-    "verify_chunk",      "clean",         "count_page",       "move_run",     "reserve", "give_back",
-    "copy_store",
+    "create_store",      "grow_map",        "open_page_extent", "take_run",
+    "take_ids",          "raise_next_id",   "drop_batch",       "note_compression",
+    "write_piece",       "link_chain_page", "insert_entries",   "replace_entry",
+    "stamp_deleted",     "remove_entry",    "split_page",       "grow_root",
+    "link_sibling",      "absorb_page",     "clean_leaf",       "consume_journal",
+    "unlink_chain_page", "charge_dead",     "count_extent",     "move_value",
+    "drop_copy",         "trim_lane",       "free_extent",      "move_page",
+    "unlink_moved",      "drop_map_page",   "note_upkeep",      "put_value",
+    "put_chunk",         "read_chunk",      "verify_page",      "verify_value",
+    "verify_chunk",      "clean",           "count_page",       "move_run",
+    "reserve",           "give_back",       "copy_store",
 };
 inline constexpr int kSteps = sizeof(kStepNames) / sizeof(kStepNames[0]);
 static_assert(kSteps == static_cast<int>(Step::kCopyStore) + 1);

@@ -1,9 +1,9 @@
 // Giving up space that is held and not needed.
 //
-// A lane that was asked for many blocks, or whose writer failed, holds more than it is in the middle
-// of: extents before the one with its position can be counted like others, those behind it hold
-// nothing that anybody leads to.  Whoever holds a lane's lock knows that nobody has pieces in its
-// run that are to have an entry.
+// A lane that was asked for many blocks, or whose writer failed, holds more than it is in the
+// middle of: extents before the one with its position can be counted like others, those behind it
+// hold nothing that anybody leads to.  Whoever holds a lane's lock knows that nobody has pieces in
+// its run that are to have an entry.
 
 #include "engine/tidy.h"
 
@@ -26,8 +26,7 @@ bool same_run(const Lane& a, const Lane& b) {
 Status find_position(Context& context, uint8_t lane, Block* position) {
   *position = kNoBlock;
   PageGuard page;
-  const Status status =
-      latch_chain_tail(context, ChainId::journal(lane), Latch::kShare, 0, &page);
+  const Status status = latch_chain_tail(context, ChainId::journal(lane), Latch::kShare, 0, &page);
   if (status.is(Code::kRetry)) return Status::Ok();
   TOASTSTORE_TRY(status);
   *position = page.tail<ChainTail>().position;

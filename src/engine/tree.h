@@ -20,7 +20,8 @@
 //
 // A page is moved to another block in two changes as well: first its records go to a fresh right
 // sibling, and what is left is an empty range with the mark kMoved that everybody passes through;
-// then its left sibling and its parent are pointed past it.  Nobody needs the second change to go on.
+// then its left sibling and its parent are pointed past it.  Nobody needs the second change to go
+// on.
 
 #ifndef TOASTSTORE_ENGINE_TREE_H_
 #define TOASTSTORE_ENGINE_TREE_H_
@@ -65,8 +66,8 @@ inline constexpr uint16_t kSparseInner = kInnerCapacity / 4;
 // REQUIRES: no latch is held.
 Status absorb_sparse(Context& context, uint64_t id);
 
-// Moves the tree page at a block, if one is there, to a block that the map gives, or finishes such a
-// move.  REQUIRES: no latch is held, and nobody else moves pages.
+// Moves the tree page at a block, if one is there, to a block that the map gives, or finishes such
+// a move.  REQUIRES: no latch is held, and nobody else moves pages.
 Status move_tree_page(Context& context, Block block);
 
 // A leaf's entries in [low, high), copied out, every one proven.

@@ -66,7 +66,8 @@ Status latch_child(Context& context, const Child& child, uint8_t level, PageGuar
 bool can_absorb(const TreeTail& left, const TreeTail& right) {
   const int sum = left.count + right.count;
   const uint16_t most = capacity(left.start.level);
-  return right.right != kNoBlock && ((left.flags | right.flags) & (kSplitIncomplete | kMoved)) == 0 &&
+  return right.right != kNoBlock &&
+         ((left.flags | right.flags) & (kSplitIncomplete | kMoved)) == 0 &&
          sum <= (spent(left) || spent(right) ? most : most / 2);
 }
 

@@ -1,6 +1,6 @@
 // Giving the free end of a store's file back, as VACUUM does with a heap's.
 //
-// The map says first that the blocks are free: that was logged when their extents were freed.  Then,
+// The map says first that the blocks are free: that was logged when their extents were freed. Then,
 // under AccessExclusiveLock, which nobody is made to wait for, the file is cut, which is logged and
 // replayed like the cutting of any table.  Backends remember that a file has at least so many
 // blocks and write into them without looking again: they are told before the lock is given up,

@@ -72,8 +72,7 @@ class UpkeepPace final : public Pace {
       const TimestampTz due =
           start_ + static_cast<TimestampTz>(static_cast<double>(report_.moved_bytes) /
                                             limits_.bytes_per_s * USECS_PER_SEC);
-      const TimestampTz until =
-          limits_.deadline != 0 ? std::min(due, limits_.deadline) : due;
+      const TimestampTz until = limits_.deadline != 0 ? std::min(due, limits_.deadline) : due;
       const long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
       if (left_ms <= 0) return;
       WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

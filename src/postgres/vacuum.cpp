@@ -37,10 +37,10 @@ void tell(Relation rel, const UpkeepReport& report, int level, double live, doub
   ereport(level,
           (errmsg("vacuumed toaststore \"%s\": " UINT64_FORMAT " values removed, " UINT64_FORMAT
                   " frozen, %.0f remain, %.0f are dead but not yet removable",
-                  RelationGetRelationName(rel), cleaned.removed_values, cleaned.frozen_values,
-                  live, dead),
+                  RelationGetRelationName(rel), cleaned.removed_values, cleaned.frozen_values, live,
+                  dead),
            errdetail(UINT64_FORMAT " bytes of values moved, " UINT64_FORMAT
-                     " blocks freed, " UINT64_FORMAT " given back.",
+                                   " blocks freed, " UINT64_FORMAT " given back.",
                      cleaned.moved_bytes, cleaned.freed_blocks, report.given_back_blocks)));
 }
 

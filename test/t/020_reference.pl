@@ -104,15 +104,19 @@ my %call = (
 	delete => q['STORE', 1],
 	info => q['STORE', 1],
 	removable => q['STORE'],
+	compact => q['STORE'],
+	checkpoint => q['STORE'],
 	verify => q['STORE']);
-my @of_owner = ('alter_store', 'removable', 'verify');
+my @procedures = ('compact', 'checkpoint');
+my @of_owner = ('alter_store', 'removable', 'verify', @procedures);
 my @changing = ('put', 'put_many', 'delete');
 my @of_values = grep { my $name = $_; !grep { $_ eq $name } @of_owner } keys %call;
 
 sub call_on
 {
 	my ($function, $store) = @_;
-	return "SELECT toaststore.$function(" . $call{$function} =~ s/STORE/$store/r . ')';
+	my $verb = (grep { $_ eq $function } @procedures) ? 'CALL' : 'SELECT';
+	return "$verb toaststore.$function(" . $call{$function} =~ s/STORE/$store/r . ')';
 }
 
 sub each_on
@@ -141,6 +145,14 @@ my %raises = (
 	alter_store => {
 		22023 => [q[SELECT toaststore.alter_store('media', 'none:1')]],
 		25006 => [q[READ SELECT toaststore.alter_store('media', 'none')]] },
+	compact => {
+		25001 => [ q[BEGIN; CALL toaststore.compact('media')] ],
+		25006 => [q[READ CALL toaststore.compact('media')]],
+		55006 => [ q[DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM media LOOP CALL toaststore.compact('media'); END LOOP; END $$] ] },
+	checkpoint => {
+		25001 => [ q[BEGIN; CALL toaststore.checkpoint('media')] ],
+		25006 => [q[READ CALL toaststore.checkpoint('media')]],
+		55006 => [ q[DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM media LOOP CALL toaststore.checkpoint('media'); END LOOP; END $$] ] },
 	options => { 22023 => [q[SELECT toaststore.options(1, 0, 65536, 'lz4')]] },
 	put_many => { 22004 => [q[SELECT toaststore.put_many('media', ARRAY['x', NULL]::bytea[])]] },
 	get_slice => {
