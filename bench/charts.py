@@ -1,4 +1,4 @@
-"""Plots as SVG that are told apart without colour: by shape, fill and dashes. Standard library only."""
+"""Plots as SVG, told apart without colour by shape, fill and dashes. Standard library only."""
 
 import math
 from xml.sax.saxutils import escape
@@ -25,7 +25,8 @@ class Picture:
             'font-family="sans-serif" font-size="12">',
             '<defs><pattern id="lines" width="5" height="5" patternUnits="userSpaceOnUse" '
             'patternTransform="rotate(45)"><rect width="5" height="5" fill="#ffffff"/>'
-            '<line x1="0" y1="0" x2="0" y2="5" stroke="#000000" stroke-width="2"/></pattern></defs>',
+            '<line x1="0" y1="0" x2="0" y2="5" stroke="#000000" stroke-width="2"/></pattern>'
+            '</defs>',
             '<rect width="100%" height="100%" fill="#ffffff"/>']
         self.text(10, 18, title, 'font-weight="bold"')
         for i, note in enumerate(notes):
@@ -110,7 +111,8 @@ def dots(title, notes, rows, order, target_words):
     legend_rows = -(-(len(present) + 1) // 4)
     picture = Picture(title, notes, top + step * len(rows) + 16 + 20 * legend_rows)
     bottom = top + step * len(rows)
-    ratios = [r for _, found, target in rows for r in [*found.values(), *([target] if target else [])]]
+    ratios = [ratio for _, found, target in rows
+              for ratio in (*found.values(), *((target,) if target else ()))]
     place = ratio_axis(picture, ratios, left, right, top, bottom)
     for i, (label, found, target) in enumerate(rows):
         y = top + i * step + step / 2

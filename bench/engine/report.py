@@ -2,8 +2,8 @@
 """report.py RESULTS DIRECTORY: writes report.md, and a plot for each workload, from results.csv.
 
 Every figure is the median of its rounds. A ratio says how much better toaststore is: of times, the
-other's by its own; of rates, its own by the other's. Above 1 it is ahead. Charts are bench/charts.py,
-so bench has to be on PYTHONPATH.
+other's by its own; of rates, its own by the other's. Above 1 it is ahead.
+Plots are drawn by bench/charts.py: bench has to be on PYTHONPATH.
 """
 
 import csv

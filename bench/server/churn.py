@@ -1,10 +1,10 @@
-"""churn.py DIRECTORY BIN MINUTES LIVE_MB: the same changes to each contender, and what becomes of it.
+"""churn.py DIRECTORY BIN MINUTES LIVE_MB: the same changes to each contender, and what comes of it.
 
-There are slots, each empty or with one value of the pool. A step picks a hundredth of them: an empty
-one is filled, of the others three in ten are emptied and the rest get another value, which is of
-another size. Every contender takes the step in one transaction, and every tenth step is rolled back
-first and taken then. At times its size and its reads are measured. What is read is compared by SHA-256
-always, everything at the end.
+There are slots, each empty or with one value of the pool. A step picks a hundredth of them: an
+empty one is filled, of the others three in ten are emptied and the rest get another value, which is
+of another size. Every contender takes the step in one transaction, and every tenth step is rolled
+back first and taken then. At times its size and its reads are measured. What is read is compared by
+SHA-256 always, everything at the end.
 """
 
 import csv
@@ -102,8 +102,9 @@ class Churn:
         average = self.session.number("SELECT avg(bytes) FROM pool")
         slots = int(live_bytes / average / 0.77)
         self.session.run(
-            f"INSERT INTO slot SELECT k, NULL FROM generate_series(1, {slots}) AS k; TRUNCATE pick; "
-            f"INSERT INTO pick SELECT k, NULL, 1 + abs(hashint8extended(k, 1)) % {POOL}, 'put' "
+            f"INSERT INTO slot SELECT k, NULL FROM generate_series(1, {slots}) AS k; "
+            "TRUNCATE pick; INSERT INTO pick "
+            f"SELECT k, NULL, 1 + abs(hashint8extended(k, 1)) % {POOL}, 'put' "
             "FROM slot WHERE abs(hashint8extended(k, 2)) % 100 < 77; ANALYZE pick")
         for table, contender in self.contenders.items():
             self.session.run(contender.setup.format(table=table))
@@ -204,8 +205,8 @@ def report(churn, step, seconds, directory):
                              words, {**series("disk", 1e6), "live bytes": live}),
         "read": charts.lines("A random read under churn", ["Microseconds, cached"], words,
                              series("read_us")),
-        "change": charts.lines("A step of the churn", ["Milliseconds, to change a hundredth"], words,
-                               series("change_ms")),
+        "change": charts.lines("A step of the churn", ["Milliseconds, to change a hundredth"],
+                               words, series("change_ms")),
     }
     with open(os.path.join(directory, "report.md"), "w") as out:
         last = churn.samples[-1]
@@ -216,8 +217,8 @@ def report(churn, step, seconds, directory):
             out.write(f"**Not measured: {name}**: {why}\n\n")
         for name in churn.outgrown:
             out.write(f"**Ended early: {name}** had more than {OUTGROWN} times its live bytes.\n\n")
-        out.write("| | size at first | size at the end | per live byte | read at first | read at the "
-                  "end |\n|---|---:|---:|---:|---:|---:|\n")
+        out.write("| | size at first | size at the end | per live byte | read at first | "
+                  "read at the end |\n|---|---:|---:|---:|---:|---:|\n")
         for name in names:
             own = [s for s in churn.samples if s["contender"] == name]
             part = max(1, len(own) // 10)
@@ -225,7 +226,8 @@ def report(churn, step, seconds, directory):
             def middle(samples, metric):
                 return sorted(s[metric] for s in samples)[len(samples) // 2]
 
-            out.write(f"| {name} | {own[0]['disk'] / 1e6:.0f} MB | {own[-1]['disk'] / 1e6:.0f} MB | "
+            out.write(f"| {name} | {own[0]['disk'] / 1e6:.0f} MB | "
+                      f"{own[-1]['disk'] / 1e6:.0f} MB | "
                       f"{own[-1]['disk'] / own[-1]['live']:.2f} | "
                       f"{middle(own[:part], 'read_us'):.1f} us | "
                       f"{middle(own[-part:], 'read_us'):.1f} us |\n")

@@ -5,6 +5,7 @@ import os
 import time
 
 from connection import finish
+from contenders import reference
 from subject import Subject
 
 ONE = "\\set n random(1, :count)\n{statement};\n"
@@ -25,8 +26,8 @@ class Commits:
 
     def run_commits(self, round_number, cell):
         """With 1 and with 4 clients, and with synchronous_commit on and off."""
-        turns = [c for c in self.contenders
-                 if cell.data in c.data and c.name in self.plan.commit_contenders]
+        names = (reference(cell.data), *self.plan.commit_beside)
+        turns = [c for c in self.contenders if c.name in names]
         if round_number % 2:
             turns.reverse()
         for synchronous in ("on", "off"):

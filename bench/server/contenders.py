@@ -73,8 +73,9 @@ STORE = Contender(
     get="toaststore.get('{table}', k.id)",
     slice="toaststore.get_slice('{table}', k.id, {offset}, {length})",
     # A store knows no UPDATE: the new value gets an id of its own, in the order of k.n.
-    update="SELECT count(toaststore.delete('{table}', id)), count(toaststore.put('{table}', value)) "
-           "FROM (SELECT k.id, s.value FROM key k JOIN {source} s ON s.n = k.n % {count} + 1 "
+    update="SELECT count(toaststore.delete('{table}', id)), "
+           "count(toaststore.put('{table}', value)) FROM "
+           "(SELECT k.id, s.value FROM key k JOIN {source} s ON s.n = k.n % {count} + 1 "
            "ORDER BY k.n OFFSET 0) AS changed",
     delete="SELECT count(toaststore.delete('{table}', k.id)) FROM key k")
 
@@ -99,10 +100,6 @@ OURS = ("toaststore tables", "toaststore by id")
 def reference(data):
     """What the others' ratios are to."""
     return "native EXTERNAL" if data in RANDOM else "native lz4"
-
-
-def choose(data, names=None):
-    return [c for c in CONTENDERS if data in c.data and (names is None or c.name in names)]
 
 
 def missing(session):

@@ -1,4 +1,4 @@
-"""Many small values: does it stay as fast from 10^4 of them to 10^7, and when ids come round again?"""
+"""Many small values: is it as fast at 10^7 of them as at 10^4, and when ids come round?"""
 
 from subject import Subject
 
@@ -60,7 +60,8 @@ class Counts:
         again, _ = session.timed(read)
         different = session.number(
             f"SELECT count(*) FROM key k JOIN {subject.cell.table} s "
-            f"ON s.n = (k.n - 1) % {subject.cell.count} + 1 WHERE sha256({get}) IS DISTINCT FROM s.sha")
+            f"ON s.n = (k.n - 1) % {subject.cell.count} + 1 "
+            f"WHERE sha256({get}) IS DISTINCT FROM s.sha")
         if different:
             subject.fail(f"{different:.0f} values differ from what was stored")
         return {"read_first": 1e6 * first / count, "read_again": 1e6 * again / count}

@@ -1,4 +1,4 @@
-"""main.py DIRECTORY BIN OPTIONS..: runs the parts of the benchmark and writes results.csv.
+"""main.py DIRECTORY BIN PARTS [--quick] [--rounds N]: measures the parts and writes results.csv.
 
 Called by script/bench as the server's user, in the directory of a server that runs. The parts and
 how much of each: Plan.
@@ -20,7 +20,6 @@ from results import Results
 from sources import SIZES, corpora, prepare
 from storage import Storage
 
-OPERATIONS = Storage.OPERATIONS + Commits.OPERATIONS + Counts.OPERATIONS
 NATIVE = "native EXTERNAL"
 TABLES = "toaststore tables"
 STORE = "toaststore by id"
@@ -39,7 +38,7 @@ class Plan:
     slices_most: int = 20_000
     commit_kinds: tuple = ("random", "json")
     commit_sizes: tuple = tuple(SIZES)
-    commit_contenders: tuple = (NATIVE, "native lz4", "large objects", TABLES, STORE)
+    commit_beside: tuple = ("large objects", TABLES, STORE)  # the reference
     commit_seconds: int = 1
     latency_contenders: tuple = (NATIVE, "large objects", TABLES, STORE)
     latency_seconds: int = 5
@@ -63,27 +62,22 @@ class Plan:
 QUICK = Plan(
     rounds=1, cell_bytes=2_000_000, read_passes=1, slice_bytes=200_000_000, slices_least=16,
     slices_most=1000, commit_sizes=(2500, 1048576), commit_kinds=("random",),
-    commit_contenders=(NATIVE, TABLES, STORE), latency_contenders=(NATIVE, STORE),
+    commit_beside=(TABLES, STORE), latency_contenders=(NATIVE, TABLES, STORE),
     latency_seconds=1, value_counts=(10**4, 3 * 10**4), count_reads=2000, wrap_values=20_000)
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="script/bench", add_help=False)
+    parser = argparse.ArgumentParser()
     parser.add_argument("directory")
     parser.add_argument("bin")
+    parser.add_argument("parts")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--record", action="store_true")
     options = parser.parse_args(arguments)
-    chosen = options.only.split(",") if options.only else list(OPERATIONS)
-    for name in chosen:
-        if name not in OPERATIONS:
-            raise Failure(f"no part '{name}'; there are: {','.join(OPERATIONS)}")
     plan = QUICK if options.quick else Plan()
     if options.rounds:
         plan = replace(plan, rounds=options.rounds)
-    return options, set(chosen), plan
+    return options, set(options.parts.split()), plan
 
 
 class Run:
@@ -126,7 +120,7 @@ class Run:
         for number in range(self.first_round(), self.plan.rounds + 1):
             if with_storage:
                 steps += [("storage", number, cell, self.storage.run_cell) for cell in cells]
-            if with_commits:
+            if with_commits and number > 0:
                 steps += [("commit", number, cell, self.commits.run_commits) for cell in cells
                           if cell.data in self.plan.commit_kinds
                           and cell.bytes in self.plan.commit_sizes]
@@ -179,7 +173,8 @@ class Run:
         session = self.server.session
         names = ("shared_buffers", "fsync", "synchronous_commit", "wal_level", "full_page_writes",
                  "wal_compression", "wal_sync_method", "autovacuum", "min_wal_size", "max_wal_size",
-                 "checkpoint_timeout", "jit", "work_mem", "data_checksums", "shared_preload_libraries")
+                 "checkpoint_timeout", "jit", "work_mem", "data_checksums",
+                 "shared_preload_libraries")
         settings = session.run("SELECT name || ' = ' || current_setting(name) FROM pg_settings "
                                f"WHERE name IN {names} ORDER BY name")
         return {

@@ -12,29 +12,31 @@ import statistics
 import sys
 
 import charts
-from contenders import CONTENDERS, OURS, RANDOM, reference
+from contenders import CONTENDERS, OURS, reference
 from results import read
 from sources import SIZES
 from targets import TARGETS
 
 TITLES = {
     "insert": ("Bulk insert", "One statement on the server, commit included, after a checkpoint."),
-    "copy": ("COPY from a client", "One binary COPY from a file of the client's, after a checkpoint."),
+    "copy": ("COPY from a client", "One binary COPY from a file of the client's, "
+             "after a checkpoint."),
     "commit 1 client, sync on": ("One value a transaction, 1 client, synchronous_commit on", ""),
     "commit 4 clients, sync on": ("One value a transaction, 4 clients, synchronous_commit on", ""),
     "commit 1 client, sync off": ("One value a transaction, 1 client, synchronous_commit off", ""),
-    "commit 4 clients, sync off": ("One value a transaction, 4 clients, synchronous_commit off", ""),
+    "commit 4 clients, sync off": ("One value a transaction, 4 clients, synchronous_commit off",
+                                   ""),
     "read": ("Full read from shared buffers", "By id, one after another, each value whole."),
     "cold": ("Full read from the page cache only",
              "The server is restarted and shared buffers filled with something else, then each "
              "value is read once by id. The files are in the system's page cache."),
     "slice": ("Slices of 1000 bytes, cached", "Anywhere in a value."),
-    "update": ("Update of every value", "One statement after a checkpoint. In a store by id: delete "
-               "and put."),
+    "update": ("Update of every value", "One statement after a checkpoint. In a store by id: "
+               "delete and put."),
     "delete": ("Delete of every value and VACUUM", "After a checkpoint; both are timed."),
 }
-CLIENTS = " Values come from a table of the server's; the time is the clock's for a transaction, all " \
-          "clients together."
+CLIENTS = ("Values come from a table of the server's; the time is the clock's for a transaction, "
+           "all clients together.")
 
 
 def amount(us):
@@ -121,9 +123,9 @@ class Report:
         for name, why in facts["skipped"].items():
             lines += f"- **Not measured: {name}**: {why}\n"
         self.say(lines)
-        self.say("Figures are medians, with least and most of all rounds in parentheses. Ratios say how "
-                 "many times less a contender needs than native EXTERNAL does for random bytes, and "
-                 "than native lz4 for text and JSON: above 1 it is ahead.")
+        self.say("Figures are medians, with least and most of all rounds in parentheses. Ratios "
+                 "say how many times less a contender needs than native EXTERNAL does for random "
+                 "bytes, and than native lz4 for text and JSON: above 1 it is ahead.")
 
     def targets(self):
         """What is to be reached, beside what was."""
@@ -135,8 +137,8 @@ class Report:
                     if row:
                         rows.append(row)
             if rows:
-                self.say(f"## The targets: {ours}\n\nEach figure with its target; in bold where it is "
-                         "reached.")
+                self.say(f"## The targets: {ours}\n\nEach figure with its target; in bold where "
+                         "it is reached.")
                 self.say(table(["", "data", *SIZES.values()], rows))
 
     def target_row(self, target, data, ours):
@@ -168,7 +170,7 @@ class Report:
             cells = self.found.get(operation)
             if not cells:
                 continue
-            self.say(f"## {title}\n\n{words}{CLIENTS if operation.startswith('commit') else ''}")
+            self.say(f"## {title}\n\n{words or CLIENTS}")
             names, extra = self.contenders(cells)
             rows = []
             for cell in sorted(cells, key=order):
@@ -203,8 +205,8 @@ class Report:
                 rows.append((label(cell), ratios, targets.get(cell)))
         if rows:
             ours_first = sorted((c.name for c in CONTENDERS), key=lambda name: name not in OURS)
-            notes = ["Times less time than native EXTERNAL (random bytes) or native lz4 (text, JSON);",
-                     "right of 1 is ahead"]
+            notes = ["Times less time than native EXTERNAL (random bytes) or native lz4",
+                     "(text, JSON): right of 1 is ahead"]
             self.plot(operation, title, charts.dots(
                 title, notes, rows, ours_first,
                 "target" if any(target for _, _, target in rows) else ""))
@@ -213,7 +215,8 @@ class Report:
         deleted = operation == "delete"
         self.say("Bytes of write-ahead log for each value, and bytes of disk left for each byte "
                  "deleted:" if deleted else
-                 "Bytes of write-ahead log, and of disk, for each byte of value before compression:")
+                 "Bytes of write-ahead log, and of disk, for each byte of value before "
+                 "compression:")
         rows = []
         for cell in sorted(cells, key=order):
             row = [label(cell)]
@@ -230,33 +233,37 @@ class Report:
         cells = self.found.get("latency")
         if not cells:
             return
-        self.say("## Small commits beside a large writer\n\nOne client commits small rows of a plain "
-                 "table, while another stores 16 MB values, one a transaction.")
+        self.say("## Small commits beside a large writer\n\nOne client commits small rows of a "
+                 "plain table, while another stores 16 MB values, one a transaction.")
         rows = []
         for found in cells.values():
             names, extra = self.contenders(cells)
             for name in extra + names:
                 metrics = found[name]
                 writer = median(metrics, "writer")
-                rows.append([name, *(amount(median(metrics, metric)) for metric in ("us", "p99", "most")),
+                rows.append([name, *(amount(median(metrics, metric))
+                                     for metric in ("us", "p99", "most")),
                              f"{writer:.0f} MB/s" if writer else ""])
-        self.say(table(["writer", "median", "99 of 100", "longest", "what the writer stores"], rows))
+        self.say(table(["writer", "median", "99 of 100", "longest", "what the writer stores"],
+                       rows))
 
     def counts(self):
         cells = self.found.get("counts")
         if not cells:
             return
-        self.say("## From ten thousand values to ten million\n\nValues of 2.1 kB, random bytes. Insert: "
-                 "time a value, from the count before on. Reads: random ids, for the first time after "
-                 "the insert (what does not fit the page cache comes from the disk) and again. One round.")
+        self.say("## From ten thousand values to ten million\n\nValues of 2.1 kB, random bytes. "
+                 "Insert: time a value, from the count before on. Reads: random ids, for the first "
+                 "time after the insert (what does not fit the page cache comes from the disk) and "
+                 "again. One round.")
         names, _ = self.contenders(cells)
         rows = []
         for cell in sorted(cells, key=lambda cell: cell[1]):
             for name in names:
                 metrics = cells[cell].get(name)
                 if metrics:
-                    rows.append([f"{cell[1]:,}", name, *(amount(median(metrics, metric)) for metric in
-                                                        ("us", "read_first", "read_again")),
+                    rows.append([f"{cell[1]:,}", name,
+                                 *(amount(median(metrics, metric))
+                                   for metric in ("us", "read_first", "read_again")),
                                  figure(median(metrics, "disk"))])
         self.say(table(["values", "", "insert", "first read", "read again", "disk a byte"], rows))
         for metric, title in (("us", "Insert of a value of 2.1 kB"),
@@ -265,16 +272,17 @@ class Report:
                              for cell in sorted(cells, key=lambda cell: cell[1])
                              if name in cells[cell]] for name in names}
             self.plot(f"counts {metric.replace('_', ' ')}", title, charts.lines(
-                title, ["Microseconds, by the number of values stored"], "values stored", series, True))
+                title, ["Microseconds, by the number of values stored"], "values stored", series,
+                powers=True))
 
     def wrap(self):
         cells = self.found.get("wrap")
         if not cells:
             return
-        self.say("## A put after the ids have come round\n\nThe counter of ids stands before a dense "
-                 "range of taken ones. Native TOAST takes ids from one 32-bit counter of the cluster, "
-                 "set back here by `pg_resetwal -o`. The stores of toaststore count for themselves, and "
-                 "nothing sets their counters back.")
+        self.say("## A put after the ids have come round\n\nThe counter of ids stands before a "
+                 "dense range of taken ones. Native TOAST takes ids from one 32-bit counter of the "
+                 "cluster, set back here by `pg_resetwal -o`. The stores of toaststore count for "
+                 "themselves, and nothing sets their counters back.")
         rows = []
         for cell, found in cells.items():
             for name, metrics in found.items():

@@ -92,10 +92,11 @@ class Storage:
         self.note(subject, "slice", passes * cell.count, self.server.session.timed(
             f"SELECT sum(get_byte({cut}, 0)) FROM generate_series(1, {passes}) AS pass, key k"))
         subject.compare(cut.replace("pass", "1"),
-                        f"sha256(substr(s.value, {offset.replace('pass', '1')} + 1, {SLICE_BYTES}))")
+                        f"sha256(substr(s.value, {offset.replace('pass', '1')} + 1, "
+                        f"{SLICE_BYTES}))")
 
     def copied(self, subjects):
-        """COPY from a client; then all tables are read once with nothing of them in shared buffers."""
+        """COPY from a client; then all tables are read once, with nothing in shared buffers."""
         for subject in subjects:
             self.fill(subject)
         if "cold" in self.wanted:

@@ -1,4 +1,4 @@
-"""A table of one contender under measurement, and the comparison of its contents with the source."""
+"""A table of one contender under measurement, and its contents beside the source's."""
 
 from connection import Failure
 
@@ -25,7 +25,8 @@ class Subject:
         """Makes it; a benchmark of the wrong thing is worse than none."""
         self.session.run(self.sql(self.contender.setup))
         found = self.session.value(
-            "SELECT concat_ws(' ', a.amname, b.amname) FROM pg_class t JOIN pg_am a ON a.oid = t.relam "
+            "SELECT concat_ws(' ', a.amname, b.amname) "
+            "FROM pg_class t JOIN pg_am a ON a.oid = t.relam "
             "LEFT JOIN pg_class p ON p.oid = t.reltoastrelid LEFT JOIN pg_am b ON b.oid = p.relam "
             f"WHERE t.oid = '{self.table}'::regclass")
         wanted = f"{self.contender.method} {self.contender.toast_method}".strip()
