@@ -14,7 +14,8 @@ namespace {
 constexpr uint64_t kFarId = 1000000;
 constexpr uint64_t kPerPlay = 1000;
 
-// Marks every free extent of the first map page but `keep` as taken, by a writer that is never over.
+// Marks every free extent of the first map page but `keep` as taken, by a writer that is never
+// over.
 void fill_first_map_page(TestStore* store, int keep) {
   std::byte* page = store->pager.page(kFirstMapBlock);
   for (uint32_t i = kExtentsPerMapPage; i-- > 0;) {
