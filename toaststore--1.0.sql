@@ -148,11 +148,12 @@ CREATE FUNCTION toaststore.removable(store regclass, OUT id bigint, OUT reason t
 COMMENT ON FUNCTION toaststore.removable(regclass) IS
     'values that cleaning would remove now, and why';
 
-CREATE FUNCTION toaststore.verify(store regclass, OUT block bigint, OUT id bigint, OUT fault text)
+CREATE FUNCTION toaststore.verify(store regclass, exact boolean DEFAULT false, OUT block bigint,
+                                  OUT id bigint, OUT fault text)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'toaststore_verify'
     LANGUAGE C VOLATILE STRICT ROWS 1 COST 1000000;
-COMMENT ON FUNCTION toaststore.verify(regclass) IS 'faults of a store; no row when it is healthy';
+COMMENT ON FUNCTION toaststore.verify(regclass, boolean) IS 'faults of a store; no row when it is healthy';
 
 -- Moving in and out ---------------------------------------------------------------------------
 

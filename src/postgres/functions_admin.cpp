@@ -24,6 +24,7 @@ using toaststore::Options;
 using toaststore::Right;
 using toaststore::Status;
 using toaststore::StoreHandle;
+using toaststore::VerifyBeside;
 
 struct OptionArguments {
   int32 direct_max;
@@ -219,18 +220,21 @@ Datum toaststore_removable(PG_FUNCTION_ARGS) {
   return 0;
 }
 
-// verify(store regclass) -> (block, id, fault), no row when healthy.  Writers wait meanwhile; on a
-// standby, where no such lock can be had, replay goes on and may show through.
+// verify(store regclass, exact boolean) -> (block, id, fault), no row when healthy.  Exact, it
+// waits until nobody writes and lets nobody write; no such lock can be had on a standby.
 Datum toaststore_verify(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
   const Oid relid = PG_GETARG_OID(0);
-  const LOCKMODE lock_mode = RecoveryInProgress() ? AccessShareLock : ShareLock;
+  const bool exact = PG_GETARG_BOOL(1);
+  if (exact) PreventCommandDuringRecovery("toaststore.verify() with exact => true");
+  const LOCKMODE lock_mode = exact ? ShareLock : AccessShareLock;
   Relation table;
   Relation rel = toaststore::open_store_of(relid, lock_mode, Right::kOwn, &table);
   StoreHandle handle(rel, nullptr);
   Rows rows(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
-  check(toaststore::verify(handle.context(), &rows), rel);
-  if (table != nullptr) toaststore::verify_references(table, rel, &rows);
+  const VerifyBeside beside = exact ? VerifyBeside::kNobody : VerifyBeside::kWriters;
+  check(toaststore::verify(handle.context(), &rows, beside), rel);
+  if (table != nullptr) toaststore::verify_references(table, rel, exact, &rows);
   table_close(rel, lock_mode);
   if (table != nullptr) table_close(table, lock_mode);
   return 0;

@@ -1,7 +1,8 @@
 // Checking that rows and values belong together, both ways.
 //
 // The rows are read first: each pointer is looked up, and its id goes into a sort.  Then the values
-// are read in the order of their ids, beside the sorted ids.
+// are read in the order of their ids, beside the sorted ids.  Beside writers it is the caller's
+// snapshot whose rows are read, for their values stay, and values are not compared with rows.
 
 #include "postgres/references.h"
 
@@ -19,13 +20,13 @@ namespace {
 
 class ReferenceCheck {
  public:
-  ReferenceCheck(Relation table, Relation store, FaultSink* sink)
+  ReferenceCheck(Relation table, Relation store, bool exact, FaultSink* sink)
       : table_(table),
         store_(store),
         handle_(store, nullptr),
         sink_(sink),
-        standby_(RecoveryInProgress()),
-        horizon_(standby_ ? InvalidTransactionId : GetOldestNonRemovableTransactionId(table)) {
+        exact_(exact),
+        horizon_(exact ? GetOldestNonRemovableTransactionId(table) : InvalidTransactionId) {
     const auto natts = static_cast<Size>(RelationGetDescr(table)->natts);
     values_ = static_cast<Datum*>(palloc(natts * sizeof(Datum)));
     nulls_ = static_cast<bool*>(palloc(natts * sizeof(bool)));
@@ -37,7 +38,7 @@ class ReferenceCheck {
     ids_ = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, nullptr,
                                  TUPLESORT_NONE);
     read_rows();
-    if (!standby_) {
+    if (exact_) {
       tuplesort_performsort(ids_);
       read_values();
     }
@@ -56,12 +57,12 @@ class ReferenceCheck {
   void read_rows() {
     TupleTableSlot* slot = table_slot_create(table_, nullptr);
     TableScanDesc scan =
-        table_beginscan(table_, standby_ ? GetActiveSnapshot() : SnapshotAny, 0, nullptr);
+        table_beginscan(table_, exact_ ? SnapshotAny : GetActiveSnapshot(), 0, nullptr);
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
       CHECK_FOR_INTERRUPTS();
       HeapTuple row = ExecFetchSlotHeapTuple(slot, false, nullptr);
       bool live = true;
-      if (!HeapTupleHasExternal(row) || !(standby_ || is_needed(slot, row, &live))) continue;
+      if (!HeapTupleHasExternal(row) || (exact_ && !is_needed(slot, row, &live))) continue;
       read_row(row, live);
     }
     table_endscan(scan);
@@ -88,7 +89,7 @@ class ReferenceCheck {
       varatt_external pointer;
       VARATT_EXTERNAL_GET_POINTER(pointer, value);
       look_up(pointer, ItemPointerGetBlockNumber(&row->t_self));
-      if (standby_) continue;
+      if (!exact_) continue;
       tuplesort_putdatum(ids_, Int64GetDatum(key_of(pointer.va_valueid, live)), false);
     }
   }
@@ -165,7 +166,7 @@ class ReferenceCheck {
   Relation store_;
   StoreHandle handle_;
   FaultSink* sink_;
-  const bool standby_;
+  const bool exact_;
   const TransactionId horizon_;
   Datum* values_;
   bool* nulls_;
@@ -176,8 +177,8 @@ class ReferenceCheck {
 
 }  // namespace
 
-void verify_references(Relation table, Relation store, FaultSink* sink) {
-  ReferenceCheck(table, store, sink).run();
+void verify_references(Relation table, Relation store, bool exact, FaultSink* sink) {
+  ReferenceCheck(table, store, exact, sink).run();
 }
 
 }  // namespace toaststore

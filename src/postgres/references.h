@@ -8,10 +8,10 @@
 
 namespace toaststore {
 
-// Reports pointers of rows, visible or not yet dead to every snapshot, that lead to no value, and
-// values that no row points to.  REQUIRES: writers are locked out of both relations, or the server
-// is a standby, where only the rows that the active snapshot sees are looked at.
-void verify_references(Relation table, Relation store, FaultSink* sink);
+// Reports pointers of rows that lead to no value.  Exact, those of all rows not yet dead to every
+// snapshot, and values that no row points to; else of the rows that the active snapshot sees.
+// REQUIRES: where exact, writers are locked out of both relations.
+void verify_references(Relation table, Relation store, bool exact, FaultSink* sink);
 
 }  // namespace toaststore
 

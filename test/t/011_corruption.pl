@@ -177,9 +177,9 @@ my %damages = (
 		$file->truncate_to(2);
 		my $reason = 'block lies beyond the end of the file';
 		my $outcome = unreachable($root, 1, $last + 1, $reason);
-		# The map's page is asked for by both ends of the lane's run, and for itself.
 		$outcome->{put} = [ $journal, 'a chain does not lead to its last page' ];
-		$outcome->{faults} = [ map { "$_||$reason" } $root, $journal, 2, 2, 2 ];
+		# Chains, the tree, the map.
+		$outcome->{faults} = [ map { "$_||$reason" } $journal, $root, 2 ];
 		return $outcome;
 	});
 

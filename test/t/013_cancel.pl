@@ -370,7 +370,7 @@ interrupt_wait(
 interrupt_wait(
 	{ name => 'create_store of a name that is being taken', sql => q[SELECT toaststore.create_store('new')] },
 	q[SELECT toaststore.create_store('new')]);
-interrupt_wait({ name => 'verify beside a writer', sql => q[SELECT * FROM toaststore.verify('target')] },
+interrupt_wait({ name => 'an exact verify beside a writer', sql => q[SELECT * FROM toaststore.verify('target', exact => true)] },
 	q[SELECT toaststore.put('target', 'theirs')]);
 interrupt_wait({ name => 'get of a store that is locked', sql => q[SELECT toaststore.get('target', 7)] },
 	'LOCK TABLE target');

@@ -14,7 +14,8 @@ namespace {
 constexpr uint64_t kFarId = 1000000;
 constexpr uint64_t kPerPlay = 1000;
 
-// Marks every free extent of the first map page but `keep` as taken, by values that all live.
+// Marks every free extent of the first map page but `keep` as taken, by a writer that is never
+// over.
 void fill_first_map_page(TestStore* store, int keep) {
   std::byte* page = store->pager.page(kFirstMapBlock);
   for (uint32_t i = kExtentsPerMapPage; i-- > 0;) {
@@ -22,8 +23,7 @@ void fill_first_map_page(TestStore* store, int keep) {
     if (entry.kind != ExtentKind::kFree) continue;
     if (keep-- > 0) continue;
     entry.kind = ExtentKind::kValues;
-    entry.stored_bytes = 1;
-    entry.values.flags = kCounted;
+    entry.values.writer = UINT64_MAX;
     seal_record(&entry);
     std::memcpy(page + record_offset<MapEntry>(i), &entry, sizeof(entry));
   }

@@ -140,10 +140,10 @@ class Collector final : public FaultSink {
 
 }  // namespace
 
-Status TestStore::try_verify(std::vector<FoundFault>* faults) {
+Status TestStore::try_verify(std::vector<FoundFault>* faults, VerifyBeside beside) {
   faults->clear();
   Collector collector(faults);
-  const Status status = toaststore::verify(context, &collector);
+  const Status status = toaststore::verify(context, &collector, beside);
   expect_idle("verify");
   return status;
 }
@@ -192,9 +192,9 @@ std::vector<uint64_t> TestStore::scan(bool backward) {
   return ids;
 }
 
-std::vector<FoundFault> TestStore::verify() {
+std::vector<FoundFault> TestStore::verify(VerifyBeside beside) {
   std::vector<FoundFault> faults;
-  EXPECT_OK(try_verify(&faults));
+  EXPECT_OK(try_verify(&faults, beside));
   return faults;
 }
 

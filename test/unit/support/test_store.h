@@ -91,10 +91,10 @@ class TestStore {
   Status try_purge(uint64_t id);
   // Ids of all entries in order, whoever sees them.
   Status try_scan(std::vector<uint64_t>* ids, bool backward = false);
-  Status try_verify(std::vector<FoundFault>* faults);
+  Status try_verify(std::vector<FoundFault>* faults, VerifyBeside beside = VerifyBeside::kNobody);
 
   std::vector<uint64_t> scan(bool backward = false);
-  std::vector<FoundFault> verify();
+  std::vector<FoundFault> verify(VerifyBeside beside = VerifyBeside::kNobody);
   // Fails the test on any fault.
   void expect_sound();
   void expect_idle(const char* where);
