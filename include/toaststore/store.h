@@ -53,6 +53,9 @@ struct StoreOptions {
   uint32_t sync_interval_ms = 100;
   uint64_t checkpoint_bytes = 64 * 1024 * 1024;  // of log between checkpoints: bounds recovery
   uint64_t log_segment_bytes = 16 * 1024 * 1024;
+  // A batch that puts as many bytes has its whole pages written to the data file at once, and not
+  // to the log too.  Under Sync::kAlways; elsewhere the log waits for nothing.
+  uint64_t past_log_bytes = 256 * 1024;
   double compaction_threshold = 0.5;  // share of an extent that must be dead, from 0 to 1
   bool compact_by_itself = true;      // after a checkpoint that the log asked for
   Files* files = nullptr;             // the operating system's; for tests

@@ -216,11 +216,14 @@ Status Appender::make_room(uint32_t length, uint64_t following, uint32_t most_pi
   return context_.pager.reserve(start + needed, run_.end);
 }
 
-Status Appender::write_piece(Block block, uint64_t id, uint32_t sequence, const std::byte* bytes,
-                             uint16_t length, uint16_t* item) {
+// The piece of a run with this index, from 0.
+Status Appender::write_piece(const RunRef& run, uint32_t index, const std::byte* bytes,
+                             uint16_t length, uint64_t following, uint16_t* item) {
   const StoreKind kind = context_.options.kind;
+  const Block block = run.block + index;
   const bool fresh = !begun_ || block != position_;
-  const PieceWrite piece{block, fresh, kind, id, sequence, bytes, length};
+  const PieceWrite piece{block, fresh,  kind,     run.id, run.sequence + index,
+                         bytes, length, following};
   TOASTSTORE_TRY(context_.pager.write_piece(piece, item));
   if (fresh) fill_ = PageFill();
   fill_.add(kind, length);
@@ -262,13 +265,15 @@ Status Appender::append_run(const std::byte* bytes, uint64_t following, uint32_t
   }
   run->block = block;
   run->first_bytes = first;
-  TOASTSTORE_TRY(write_piece(block, run->id, run->sequence, bytes, first, &run->item));
-  uint32_t sequence = run->sequence;
-  for (uint32_t done = first; done < length;) {
-    const auto part = static_cast<uint16_t>(std::min<uint32_t>(whole, length - done));
-    uint16_t item;
-    TOASTSTORE_TRY(write_piece(++block, run->id, ++sequence, bytes + done, part, &item));
+  uint16_t part = first;
+  uint16_t* item = &run->item;
+  uint16_t ignored;
+  for (uint32_t index = 0, done = 0; done < length; index++) {
+    const uint64_t left = following + length - done - part;
+    TOASTSTORE_TRY(write_piece(*run, index, bytes + done, part, left, item));
     done += part;
+    part = static_cast<uint16_t>(std::min<uint32_t>(whole, length - done));
+    item = &ignored;
   }
   return Status::Ok();
 }

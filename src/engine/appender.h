@@ -82,8 +82,8 @@ class Appender {
   Status reuse_ids(uint64_t expected);
   Status make_room(uint32_t length, uint64_t following, uint32_t most_pieces, uint16_t* first);
   Status append_run(const std::byte* bytes, uint64_t following, uint32_t most_pieces, RunRef* run);
-  Status write_piece(Block block, uint64_t id, uint32_t sequence, const std::byte* bytes,
-                     uint16_t length, uint16_t* item);
+  Status write_piece(const RunRef& run, uint32_t index, const std::byte* bytes, uint16_t length,
+                     uint64_t following, uint16_t* item);
 
   Context& context_;
   const Writer writer_;

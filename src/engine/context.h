@@ -23,6 +23,15 @@ struct Hints {
   uint32_t map_cursor = 0;  // map page to look at next for a run before the open one
   Block journal_tail[kLanes] = {};
   Block dead_tail = kNoBlock;
+
+  friend bool operator==(const Hints&, const Hints&) = default;
+};
+
+// When the CRC of a value's bytes is checked, apart from where they are moved or verified.
+enum class Proof : uint8_t {
+  kWhenDecoded,  // for hosts whose pages have checksums of their own
+  kUnlessKnown,  // by whoever is first to read them: for hosts that keep that in mind with a page
+  kAlways,
 };
 
 struct Context {
@@ -32,9 +41,7 @@ struct Context {
   Hints& hints;
   // Thresholds are the meta page's once the store has one.
   Options options;
-  // Check the CRC of a value's bytes on every read, not only where they are decompressed or moved:
-  // for hosts without page checksums.
-  bool prove_all_reads = true;
+  Proof proof = Proof::kAlways;
 };
 
 }  // namespace toaststore

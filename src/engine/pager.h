@@ -40,6 +40,7 @@ struct PieceWrite {
   uint32_t sequence;
   const std::byte* bytes;
   uint16_t length;
+  uint64_t following = 0;  // bytes of the value that come behind it
 };
 
 class Change;
@@ -52,6 +53,11 @@ class Pager {
   // REQUIRES: the block is reserved.
   virtual Status create(Block block, PageRef* page) = 0;
   virtual void release(const PageRef& page) = 0;
+  // The page is about to be read, from this byte on: a host may bring it nearer meanwhile.
+  virtual void expect(Block, uint16_t) {}
+  // Have the bytes of a value page's item been proven, or written, since the page came into memory?
+  virtual bool known(const PageRef&, uint16_t) { return false; }
+  virtual void make_known(const PageRef&, uint16_t) {}
 
   // Makes sure that blocks [0, end) exist on disk, with space really reserved.  May go further, to
   // `limit` at most.

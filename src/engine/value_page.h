@@ -49,6 +49,10 @@ inline constexpr uint16_t piece_overhead(StoreKind kind) {
 inline constexpr uint16_t max_piece(StoreKind kind) {
   return static_cast<uint16_t>(8160 - piece_overhead(kind));
 }
+// Where a piece begins that is the first of its page.
+inline constexpr uint16_t first_piece_offset(StoreKind kind, uint32_t length) {
+  return static_cast<uint16_t>(kPageBytes - ((piece_overhead(kind) + length + 7) & ~7u));
+}
 // Free bytes that a piece of n bytes takes from a page.
 inline constexpr uint16_t piece_space(StoreKind kind, uint16_t length) {
   return static_cast<uint16_t>(kItemBytes + ((piece_overhead(kind) + length + 7) & ~7));

@@ -24,16 +24,57 @@ struct CodedRun {
   uint32_t raw_bytes;
 };
 
-Status read_proven(Context& context, const RunRef& run, std::byte* out) {
-  TOASTSTORE_TRY(read_run(context, run, 0, run.stored_bytes, out));
-  if (crc32c(out, run.stored_bytes) != run.crc) return crc_mismatch(run.block);
+// One of the pieces that a run is made of.
+struct RunPiece {
+  Block block;
+  uint32_t start;  // in the run
+  PieceKey key;
+};
+
+RunPiece piece_of(StoreKind kind, const RunRef& run, uint32_t index) {
+  const uint32_t whole = max_piece(kind);
+  const uint32_t start = index == 0 ? 0 : run.first_bytes + (index - 1) * whole;
+  const uint32_t size = index == 0 ? run.first_bytes : std::min(whole, run.stored_bytes - start);
+  return {run.block + index, start,
+          PieceKey{kind, run.id, run.sequence + index, index == 0 ? run.item : uint16_t{1},
+                   static_cast<uint16_t>(size)}};
+}
+
+// The run's bytes are proven: has the host keep in mind that what its pages hold are these.
+Status make_known(Context& context, const RunRef& run, const std::byte* proven) {
+  const StoreKind kind = context.options.kind;
+  const uint32_t pieces = piece_count(kind, run.stored_bytes, run.first_bytes);
+  for (uint32_t i = 0; i < pieces; i++) {
+    const RunPiece piece = piece_of(kind, run, i);
+    PageGuard page;
+    TOASTSTORE_TRY(page.read(context.pager, piece.block, Latch::kShare));
+    const std::byte* bytes;
+    // It may have gone, or come again from the disk, since it was read.
+    if (find_piece(page.data(), piece.block, piece.key, &bytes).ok() &&
+        std::memcmp(bytes, proven + piece.start, piece.key.length) == 0) {
+      context.pager.make_known(page.page(), piece.key.item);
+    }
+  }
   return Status::Ok();
+}
+
+Status read_proven(Context& context, const RunRef& run, std::byte* out) {
+  bool known;
+  TOASTSTORE_TRY(read_run(context, run, 0, run.stored_bytes, out, &known));
+  if (known && context.proof == Proof::kUnlessKnown) return Status::Ok();
+  if (crc32c(out, run.stored_bytes) != run.crc) return crc_mismatch(run.block);
+  return context.proof == Proof::kUnlessKnown ? make_known(context, run, out) : Status::Ok();
 }
 
 Status read_plain(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
                   std::byte* out) {
-  if (!context.prove_all_reads) return read_run(context, run, offset, length, out);
+  if (context.proof == Proof::kWhenDecoded) return read_run(context, run, offset, length, out);
   if (offset == 0 && length == run.stored_bytes) return read_proven(context, run, out);
+  if (context.proof == Proof::kUnlessKnown) {
+    bool known;
+    TOASTSTORE_TRY(read_run(context, run, offset, length, out, &known));
+    if (known) return Status::Ok();
+  }
   Scratch whole(context.memory);
   TOASTSTORE_TRY(whole.allocate(run.stored_bytes));
   TOASTSTORE_TRY(read_proven(context, run, whole.as()));
@@ -128,28 +169,31 @@ RunRef table_run_of(Context& context, const Entry& entry) {
 }
 
 Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
-                std::byte* out) {
+                std::byte* out, bool* known) {
   const StoreKind kind = context.options.kind;
-  const uint32_t whole = max_piece(kind);
-  uint32_t piece = offset < run.first_bytes ? 0 : 1 + (offset - run.first_bytes) / whole;
-  while (length > 0) {
-    const uint32_t start = piece == 0 ? 0 : run.first_bytes + (piece - 1) * whole;
-    const uint32_t size = piece == 0 ? run.first_bytes : std::min(whole, run.stored_bytes - start);
-    const PieceKey key{kind, run.id, run.sequence + piece, piece == 0 ? run.item : uint16_t{1},
-                       static_cast<uint16_t>(size)};
-    const Block block = run.block + piece;
+  uint32_t index = offset < run.first_bytes ? 0 : 1 + (offset - run.first_bytes) / max_piece(kind);
+  bool all_known = true;
+  for (; length > 0; index++) {
+    const RunPiece piece = piece_of(kind, run, index);
+    const uint32_t skip = offset - piece.start;
+    const uint32_t part = std::min(piece.key.length - skip, length);
+    if (part < length) {
+      const RunPiece next = piece_of(kind, run, index + 1);
+      context.pager.expect(next.block, first_piece_offset(kind, next.key.length));
+    }
     PageGuard page;
-    TOASTSTORE_TRY(page.read(context.pager, block, Latch::kShare));
+    TOASTSTORE_TRY(page.read(context.pager, piece.block, Latch::kShare));
     const std::byte* bytes;
-    TOASTSTORE_TRY(find_piece(page.data(), block, key, &bytes));
-    const uint32_t skip = offset - start;
-    const uint32_t part = std::min(size - skip, length);
+    TOASTSTORE_TRY(find_piece(page.data(), piece.block, piece.key, &bytes));
+    if (known != nullptr) {
+      all_known = all_known && context.pager.known(page.page(), piece.key.item);
+    }
     std::memcpy(out, bytes + skip, part);
     out += part;
     offset += part;
     length -= part;
-    piece++;
   }
+  if (known != nullptr) *known = all_known;
   return Status::Ok();
 }
 

@@ -12,9 +12,10 @@
 
 namespace toaststore {
 
-// Copies stored bytes [offset, offset + length) of a run, proving each piece touched.
+// Copies stored bytes [offset, offset + length) of a run, proving each piece touched.  *known: the
+// host knows that their bytes were proven.
 Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
-                std::byte* out);
+                std::byte* out, bool* known = nullptr);
 
 // Copies the value's bytes [offset, offset + length).  REQUIRES: within raw_bytes.
 Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_t length,

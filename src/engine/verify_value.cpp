@@ -42,7 +42,7 @@ Status prove_tables(Context& context, const Entry& entry) {
 Status prove_value(Context& context, const Entry& entry) {
   TOASTSTORE_TRY(check_entry(context, entry));
   Context proving = context;
-  proving.prove_all_reads = true;
+  proving.proof = Proof::kAlways;
   uint64_t step = std::max<uint64_t>(entry.raw_bytes, 1);
   uint64_t stored = entry.stored_bytes;
   if (entry.layout == Layout::kChunked) {

@@ -10,10 +10,6 @@
 #include <new>
 #include <thread>
 
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#endif
-
 namespace toaststore {
 
 namespace {
@@ -21,8 +17,9 @@ namespace {
 // Turns of the hand without a frame to give up, before a caller hears that there is none.
 constexpr int kMaxTurns = 1000;
 
-// The processor's pages: with small ones, finding where a page of the cache lies costs as much as
-// reading from it.
+// The processor's lines of cache and pages: with small pages, finding where a page of the cache
+// lies costs as much as reading from it.
+constexpr uint32_t kLineBytes = 64;
 constexpr size_t kSmallPageBytes = 4096;
 constexpr size_t kHugePageBytes = size_t{2} * 1024 * 1024;
 
@@ -46,15 +43,7 @@ void unlatch_frame(BufferPool::Frame* frame, Latch latch) {
 // the end of the first piece, are on their way while the frame is pinned and latched.
 void fetch_ahead(const std::byte* page) {
   __builtin_prefetch(page);
-  __builtin_prefetch(page + kPageBytes - 64);
-}
-
-// Latches have an order by what their pages are.  ThreadSanitizer knows them by their addresses: a
-// frame without a block is no latch of that order any more.
-void forget_order([[maybe_unused]] BufferPool::Frame* frame) {
-#ifdef __SANITIZE_THREAD__
-  __tsan_mutex_destroy(&frame->latch, 0);
-#endif
+  __builtin_prefetch(page + kPageBytes - kLineBytes);
 }
 
 // A frame that is empty, or whose page is free, has no place in the order: whoever looks at it
@@ -78,43 +67,82 @@ Status BufferPool::make(size_t bytes) {
       huge ? kHugePageBytes : kSmallPageBytes,
       huge ? (page_bytes + kHugePageBytes - 1) & ~(kHugePageBytes - 1) : page_bytes));
   frame_.reset(new (std::nothrow) Frame[count_]);
-  heads_.reset(new (std::nothrow) uint32_t[buckets_]);
+  heads_.reset(new (std::nothrow) std::atomic<uint32_t>[buckets_]);
   if (pages_ == nullptr || frame_ == nullptr || heads_ == nullptr) return none;
   // A wish: without it all is the same, but slower.  What is left of the last one stays untouched.
   if (huge) (void)madvise(pages_, page_bytes & ~(kHugePageBytes - 1), MADV_HUGEPAGE);
-  std::fill(heads_.get(), heads_.get() + buckets_, kNoFrame);
+  for (uint32_t i = 0; i < buckets_; i++) heads_[i].store(kNoFrame, std::memory_order_relaxed);
   for (uint32_t i = 0; i < count_; i++) frame_[i].page = pages_ + size_t{i} * kPageBytes;
   return Status::Ok();
 }
 
+// REQUIRES: under the partition's mutex.
 BufferPool::Frame* BufferPool::find(uint32_t bucket, PageId id) {
   for (uint32_t i = heads_[bucket]; i != kNoFrame; i = frame_[i].next) {
-    fetch_ahead(pages_ + size_t{i} * kPageBytes);
     if (frame_[i].id.load(std::memory_order_relaxed) == id) return &frame_[i];
   }
   return nullptr;
 }
 
+// The page's frame, pinned, or null, which says nothing: the list may change meanwhile.
+BufferPool::Frame* BufferPool::find_pinned(uint32_t bucket, PageId id) {
+  uint32_t i = heads_[bucket].load(std::memory_order_acquire);
+  for (int step = 0; i != kNoFrame && step < kMaxSteps; step++) {
+    Frame& frame = frame_[i];
+    fetch_ahead(pages_ + size_t{i} * kPageBytes);
+    if (frame.id.load(std::memory_order_relaxed) == id) {
+      const uint32_t pins = frame.pins.fetch_add(1, std::memory_order_acquire);
+      if ((pins & kLastPin) == 0 && frame.id.load(std::memory_order_relaxed) == id) return &frame;
+      frame.pins.fetch_sub(1, std::memory_order_release);
+      return nullptr;
+    }
+    i = frame.next.load(std::memory_order_acquire);
+  }
+  return nullptr;
+}
+
+void BufferPool::expect(PageId id, uint16_t offset) const {
+  uint32_t i = heads_[bucket_of(id)].load(std::memory_order_relaxed);
+  for (int step = 0; i != kNoFrame && step < kMaxSteps; step++) {
+    if (frame_[i].id.load(std::memory_order_relaxed) == id) {
+      const std::byte* page = pages_ + size_t{i} * kPageBytes;
+      __builtin_prefetch(page);
+      __builtin_prefetch(page + offset);
+      if (offset + kLineBytes < kPageBytes) __builtin_prefetch(page + offset + kLineBytes);
+      return;
+    }
+    i = frame_[i].next.load(std::memory_order_relaxed);
+  }
+}
+
+// Marks the caller's pin, unless others have one.
+bool BufferPool::mark_last_pin(Frame* frame) {
+  uint32_t mine = 1;
+  return frame->pins.compare_exchange_strong(mine, kLastPin | 1, std::memory_order_acq_rel);
+}
+
+// REQUIRES: under the partition's mutex, with the last pin.
 void BufferPool::unlink(uint32_t bucket, Frame* frame) {
-  uint32_t* link = &heads_[bucket];
+  std::atomic<uint32_t>* link = &heads_[bucket];
   while (&frame_[*link] != frame) link = &frame_[*link].next;
-  *link = frame->next;
   frame->id = kNoPage;
+  link->store(frame->next.load());
   frame->next = kNoFrame;
-  forget_order(frame);
+  frame->latch.forget_order();
 }
 
 // A pinned frame of the page.  *mine: it is new, latched exclusively, and to be loaded.
 Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
   const uint32_t bucket = bucket_of(id);
-  Partition& partition = partition_of(bucket);
   *mine = false;
+  *frame = find_pinned(bucket, id);
+  if (*frame != nullptr) return Status::Ok();
+  Partition& partition = partition_of(bucket);
   {
     const std::lock_guard<std::mutex> lock(partition.mutex);
     *frame = find(bucket, id);
     if (*frame != nullptr) {
       (*frame)->pins.fetch_add(1, std::memory_order_acquire);
-      hits_.fetch_add(1, std::memory_order_relaxed);
       return Status::Ok();
     }
   }
@@ -127,22 +155,23 @@ Status BufferPool::pin(PageId id, Frame** frame, bool* mine) {
     // Loaded by another thread meanwhile: the victim stays empty for whoever comes next.
     (*frame)->pins.fetch_add(1, std::memory_order_acquire);
     victim->latch.unlock();
-    victim->pins.fetch_sub(1, std::memory_order_release);
+    victim->pins.fetch_sub(kLastPin | 1, std::memory_order_release);
     return Status::Ok();
   }
-  misses_.fetch_add(1, std::memory_order_relaxed);
-  victim->id = id;
   victim->loaded.store(false, std::memory_order_relaxed);
   victim->dirty.store(false, std::memory_order_relaxed);
   victim->usage.store(1, std::memory_order_relaxed);
-  victim->next = heads_[bucket];
+  victim->known_items.store(0, std::memory_order_relaxed);
+  victim->id = id;
+  victim->next = heads_[bucket].load();
   heads_[bucket] = static_cast<uint32_t>(victim - frame_.get());
+  victim->pins.fetch_sub(kLastPin, std::memory_order_release);
   *frame = victim;
   *mine = true;
   return Status::Ok();
 }
 
-// A frame without a page, pinned.
+// A frame without a page, with the last pin.
 Status BufferPool::take_victim(Frame** frame) {
   for (int turn = 0; turn < kMaxTurns; turn++) {
     for (uint32_t i = 0; i < count_; i++) {
@@ -184,13 +213,18 @@ Status BufferPool::take_victim(Frame** frame) {
 // else has come.
 bool BufferPool::give_up(Frame* frame) {
   const PageId id = frame->id;
-  if (id == kNoPage) return true;
-  const uint32_t bucket = bucket_of(id);
-  const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
-  if (frame->pins.load(std::memory_order_acquire) == 1 &&
-      !frame->dirty.load(std::memory_order_acquire)) {
-    unlink(bucket, frame);
-    return true;
+  if (id == kNoPage) {
+    if (mark_last_pin(frame)) return true;
+  } else {
+    const uint32_t bucket = bucket_of(id);
+    const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
+    if (mark_last_pin(frame)) {
+      if (!frame->dirty.load(std::memory_order_acquire)) {
+        unlink(bucket, frame);
+        return true;
+      }
+      frame->pins.fetch_sub(kLastPin, std::memory_order_release);
+    }
   }
   frame->pins.fetch_sub(1, std::memory_order_release);
   return false;
@@ -214,8 +248,12 @@ void BufferPool::drop(Frame* frame) {
   const uint32_t bucket = bucket_of(frame->id);
   const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
   // Before the pin goes: whoever gives up an unpinned frame looks at its block without the mutex.
-  if (frame->pins.load(std::memory_order_acquire) == 1 && !frame->loaded) unlink(bucket, frame);
-  frame->pins.fetch_sub(1, std::memory_order_release);
+  uint32_t pins = 1;
+  if (!frame->loaded && mark_last_pin(frame)) {
+    unlink(bucket, frame);
+    pins |= kLastPin;
+  }
+  frame->pins.fetch_sub(pins, std::memory_order_release);
 }
 
 Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
@@ -223,6 +261,7 @@ Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
     bool mine;
     TOASTSTORE_TRY(pin(id, frame, &mine));
     if (mine) {
+      misses_.fetch_add(1, std::memory_order_relaxed);
       const Status status = file_of(id).read(id.block, (*frame)->page);
       if (status.ok()) (*frame)->loaded.store(true, std::memory_order_release);
       (*frame)->latch.unlock();
@@ -250,6 +289,7 @@ Status BufferPool::get_fresh(PageId id, Frame** frame) {
   bool mine;
   TOASTSTORE_TRY(pin(id, frame, &mine));
   if (!mine) latch_out_of_order(*frame);
+  (*frame)->known_items.store(0, std::memory_order_relaxed);
   return Status::Ok();
 }
 
@@ -263,6 +303,7 @@ bool BufferPool::pin_frame(Frame* frame) {
   for (;;) {
     const PageId id = frame->id;
     if (id == kNoPage) return false;
+    // Under the mutex nobody takes it off its page.
     const std::lock_guard<std::mutex> lock(partition_of(bucket_of(id)).mutex);
     if (frame->id != id) continue;
     frame->pins.fetch_add(1, std::memory_order_acquire);

@@ -30,7 +30,7 @@ Status StoreState::compact(Compaction* compaction) {
   FileTransactions transactions(xids_);
   Hints hints;
   hints.lane = kLanes - 1;  // the writers' own come last
-  Context context{pager, transactions, memory_, hints, options_.values, true};
+  Context context{pager, transactions, memory_, hints, options_.values, Proof::kUnlessKnown};
   CleanReport report;
   const Status status = toaststore::compact(context, options_.compaction_threshold, &report);
   compaction->removed_values = report.removed_values;

@@ -37,6 +37,8 @@ Status DataFile::open_segment(uint32_t segment, Files::Mode mode) {
   File* file;
   TOASTSTORE_TRY(files_.open(path, mode, &file));
   segments_[segment] = file;
+  unsynced_[segment] = true;
+  unsynced_names_ = true;
   count_ = segment + 1;
   return Status::Ok();
 }
@@ -64,11 +66,56 @@ Status DataFile::read(Block block, std::byte* page) {
   return status;
 }
 
-Status DataFile::write(Block block, const std::byte* page) {
-  Status status =
-      segment_of(block)->write(uint64_t{block % kSegmentBlocks} * kPageBytes, page, kPageBytes);
-  if (!status.ok()) status.block = block;
-  return status;
+Status DataFile::write(Block block, const std::byte* page) { return write_run(block, &page, 1); }
+
+Status DataFile::write_run(Block first, const std::byte* const* pages, int count) {
+  File::Part parts[kMostPages];
+  for (int i = 0; i < count; i++) parts[i] = {pages[i], kPageBytes};
+  for (int done = 0; done < count;) {
+    const Block block = first + static_cast<Block>(done);
+    const Block here = block % kSegmentBlocks;
+    const int some = std::min(count - done, static_cast<int>(kSegmentBlocks - here));
+    Status status = segment_of(block)->write_parts(uint64_t{here} * kPageBytes, parts + done, some);
+    note_written(block);
+    if (!status.ok()) status.block = block;
+    TOASTSTORE_TRY(status);
+    done += some;
+  }
+  return Status::Ok();
+}
+
+void DataFile::note_new(Block from, Block to) {
+  const std::lock_guard<std::mutex> lock(new_);
+  if (new_count_ > 0 && new_ranges_[new_count_ - 1].to == from) {
+    new_ranges_[new_count_ - 1].to = to;
+  } else if (new_count_ < kMaxRanges) {
+    new_ranges_[new_count_++] = {from, to};
+  }
+}
+
+// Lanes take blocks from the front of their runs, so there are few ranges.
+bool DataFile::take_new(Block block) {
+  const std::lock_guard<std::mutex> lock(new_);
+  for (int i = new_count_ - 1; i >= 0; i--) {
+    Range& range = new_ranges_[i];
+    if (block >= range.to) return false;
+    if (block < range.from) continue;
+    const Range behind{block + 1, range.to};
+    range.to = block;
+    Range* place = &range + 1;
+    if (range.from == range.to) {
+      place = &range;
+      std::copy(place + 1, new_ranges_ + new_count_, place);
+      new_count_--;
+    }
+    if (behind.from < behind.to && new_count_ < kMaxRanges) {
+      std::copy_backward(place, new_ranges_ + new_count_, new_ranges_ + new_count_ + 1);
+      *place = behind;
+      new_count_++;
+    }
+    return true;
+  }
+  return false;
 }
 
 Status DataFile::reserve(Block end, Block limit) {
@@ -84,15 +131,27 @@ Status DataFile::reserve(Block end, Block limit) {
     const Block part = std::min(target, first + kSegmentBlocks);
     TOASTSTORE_TRY(segment_of(have)->reserve(uint64_t{have - first} * kPageBytes,
                                              uint64_t{part - first} * kPageBytes));
+    note_written(have);
+    note_new(have, part);
     have = part;
     blocks_.store(have, std::memory_order_release);
   }
   return Status::Ok();
 }
 
-// The names of new segments are durable before what is in them is relied upon.
+// Who comes while another one syncs waits for it: what it has taken upon itself is not durable yet.
 Status DataFile::sync() {
-  for (uint32_t i = 0; i < count_; i++) TOASTSTORE_TRY(segments_[i].load()->sync());
+  const std::lock_guard<std::mutex> lock(syncing_);
+  TOASTSTORE_TRY(failed_);
+  for (uint32_t i = 0; i < count_ && failed_.ok(); i++) {
+    if (unsynced_[i].exchange(false)) failed_ = segments_[i].load()->sync();
+  }
+  // The names of new segments are durable before what is in them is relied upon.
+  if (failed_.ok() && unsynced_names_.exchange(false)) failed_ = sync_names();
+  return failed_;
+}
+
+Status DataFile::sync_names() {
   char directory[kMaxPath];
   std::snprintf(directory, sizeof(directory), "%s", path_);
   char* slash = std::strrchr(directory, '/');

@@ -44,11 +44,18 @@ class DataFile {
   // REQUIRES: block < blocks().
   Status read(Block block, std::byte* page);
   Status write(Block block, const std::byte* page);
+  // Several pages, one behind the other; at most kMostPages.
+  static constexpr int kMostPages = 32;
+  Status write_run(Block first, const std::byte* const* pages, int count);
 
   // Makes sure that the file has `end` blocks, with their space reserved; may go on to `limit`.
   Status reserve(Block end, Block limit);
 
-  // Makes everything written durable.
+  // The block is about to be written for the first time since it was freed.  True where it is new:
+  // the file has grown by it since it was opened, and this is the first time of all.
+  bool take_new(Block block);
+
+  // Makes everything written durable.  Once it has failed it fails for ever.
   Status sync();
 
  private:
@@ -59,6 +66,9 @@ class DataFile {
   void segment_name(uint32_t segment, char* path) const;
   Status open_segment(uint32_t segment, Files::Mode mode);
   File* segment_of(Block block) const { return segments_[block / kSegmentBlocks].load(); }
+  void note_written(Block block) { unsynced_[block / kSegmentBlocks] = true; }
+  void note_new(Block from, Block to);
+  Status sync_names();
 
   Files& files_;
   const char* path_ = nullptr;
@@ -66,6 +76,22 @@ class DataFile {
   std::atomic<Block> blocks_{0};
   std::atomic<File*> segments_[kMaxSegments] = {};
   std::atomic<uint32_t> count_{0};
+
+  // Ranges of new blocks.  One that finds no place is forgotten: its blocks are as good as old
+  // ones.
+  struct Range {
+    Block from;
+    Block to;
+  };
+  static constexpr int kMaxRanges = 64;
+  std::mutex new_;
+  Range new_ranges_[kMaxRanges];
+  int new_count_ = 0;
+
+  std::mutex syncing_;
+  Status failed_;  // under syncing_
+  std::atomic<bool> unsynced_[kMaxSegments] = {};
+  std::atomic<bool> unsynced_names_{true};
 };
 
 }  // namespace toaststore

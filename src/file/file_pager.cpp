@@ -7,10 +7,6 @@
 
 #include "engine/value_page.h"
 
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#endif
-
 namespace toaststore {
 
 namespace {
@@ -35,23 +31,6 @@ uint8_t file_flag(const Frame* frame) {
   return frame->id.load().file == StoreFile::kNames ? kNamesFile : 0;
 }
 
-// A fresh page is latched before those that will lead to it, though it may come to lie below or
-// right of them: nothing leads to it yet, so nobody can wait for it with another latch in hand.
-// ThreadSanitizer does not see it until it is released, or it would tell of a circle.
-void hide_latch([[maybe_unused]] Frame* frame) {
-#ifdef __SANITIZE_THREAD__
-  __tsan_mutex_pre_unlock(&frame->latch, 0);
-  __tsan_mutex_post_unlock(&frame->latch, 0);
-#endif
-}
-
-void show_latch([[maybe_unused]] Frame* frame) {
-#ifdef __SANITIZE_THREAD__
-  __tsan_mutex_pre_lock(&frame->latch, __tsan_mutex_try_lock);
-  __tsan_mutex_post_lock(&frame->latch, __tsan_mutex_try_lock, 0);
-#endif
-}
-
 Lsn lsn_of(const std::byte* page) { return load<Lsn>(page, offsetof(PageHeader, lsn)); }
 
 void finish(Frame* frame, Lsn lsn) {
@@ -67,6 +46,7 @@ Status FilePager::read(Block block, Latch latch, PageRef* page) {
     return Status::Error(Code::kRetry, "block lies beyond the end of the file", block);
   }
   Frame* frame;
+  gets_++;
   TOASTSTORE_TRY(pool_.get({file_, block}, latch, &frame));
   *page = page_of(frame, block, latch, false);
   return Status::Ok();
@@ -74,16 +54,23 @@ Status FilePager::read(Block block, Latch latch, PageRef* page) {
 
 Status FilePager::create(Block block, PageRef* page) {
   Frame* frame;
+  pages_.take_new(block);
   TOASTSTORE_TRY(pool_.get_fresh({file_, block}, &frame));
   *page = page_of(frame, block, Latch::kExclusive, true);
-  hide_latch(frame);
+  // It is latched before those that will lead to it, though it may come to lie below or right of
+  // them: nothing leads to it yet, so nobody can wait for it with another latch in hand.
+  frame->latch.hide();
   return Status::Ok();
 }
 
 void FilePager::release(const PageRef& page) {
-  if (page.fresh) show_latch(frame_of(page));
+  if (page.fresh) frame_of(page)->latch.show();
   pool_.put(frame_of(page), page.exclusive ? Latch::kExclusive : Latch::kShare);
 }
+
+bool FilePager::known(const PageRef& page, uint16_t item) { return frame_of(page)->known(item); }
+
+void FilePager::make_known(const PageRef& page, uint16_t item) { frame_of(page)->make_known(item); }
 
 Lsn FilePager::append(Log::Insertion* insertion, const Record& record) {
   wrote_ = true;
@@ -91,6 +78,7 @@ Lsn FilePager::append(Log::Insertion* insertion, const Record& record) {
 }
 
 Status FilePager::apply(const Change& change) {
+  TOASTSTORE_TRY(run_.write());
   Log::Insertion insertion(*log_);
   TOASTSTORE_TRY(insertion.prepare());
   Record record;
@@ -151,12 +139,34 @@ Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* 
     record.add_patch(page, placed.offset, frame->page + placed.offset, placed.length);
   }
   finish(frame, append(&insertion, record));
+  frame->make_known(placed.item);
   *item = placed.item;
   return Status::Ok();
 }
 
-Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
+// A transaction that puts much has its pages written once, and waits for two files instead of one.
+bool FilePager::passes_log(const PieceWrite& piece) const {
+  return lane_holder_ != kCompactionXid && piece.length == max_piece(piece.kind) &&
+         log_->lets_past(put_bytes_ + piece.length + piece.following);
+}
+
+Status FilePager::write_past_log(const PieceWrite& piece, uint16_t* item) {
   Frame* frame;
+  TOASTSTORE_TRY(pool_.get_fresh({file_, piece.block}, &frame));
+  init_value_page(frame->page);
+  *item = add_piece(frame->page, piece, xid_).item;
+  frame->make_known(*item);
+  wrote_ = true;
+  return run_.add(piece.block, frame);
+}
+
+Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
+  const bool is_new = piece.fresh && pages_.take_new(piece.block);
+  const bool past_log = is_new && passes_log(piece);
+  put_bytes_ += piece.length;
+  if (past_log) return write_past_log(piece, item);
+  Frame* frame;
+  if (!piece.fresh) gets_++;
   TOASTSTORE_TRY(piece.fresh ? pool_.get_fresh({file_, piece.block}, &frame)
                              : pool_.get({file_, piece.block}, Latch::kExclusive, &frame));
   const Status status = append_piece(frame, piece, item);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@ namespace toaststore {
 namespace {
 
 constexpr uint64_t kLongWrite = 512 * 1024;
+constexpr int kMaxParts = 64;  // a few of the system's limit
 
 Status failed(const char* reason) {
   const int error = errno;
@@ -28,6 +30,18 @@ Status failed(const char* reason) {
 
 // Whatever the reason: what was written may be lost, which space does not bring back.
 Status failed_sync(const char* reason) { return Status::System(Code::kIo, reason, errno); }
+
+// Takes off the front of a list of parts what has been written of it.
+void skip_parts(iovec** parts, int* count, size_t written) {
+  while (*count > 0 && written >= (*parts)->iov_len) {
+    written -= (*parts)->iov_len;
+    ++*parts;
+    --*count;
+  }
+  if (*count == 0) return;
+  (*parts)->iov_base = static_cast<char*>((*parts)->iov_base) + written;
+  (*parts)->iov_len -= written;
+}
 
 class PosixFile final : public File {
  public:
@@ -70,6 +84,26 @@ class PosixFile final : public File {
     if (offset - start >= kLongWrite) {
       (void)sync_file_range(descriptor_, static_cast<off_t>(start),
                             static_cast<off_t>(offset - start), SYNC_FILE_RANGE_WRITE);
+    }
+    return Status::Ok();
+  }
+
+  Status write_parts(uint64_t offset, const Part* parts, int count) override {
+    for (int done = 0; done < count; done += kMaxParts) {
+      iovec vector[kMaxParts];
+      iovec* left = vector;
+      int some = std::min(count - done, kMaxParts);
+      for (int i = 0; i < some; i++) {
+        vector[i] = {const_cast<void*>(parts[done + i].bytes), parts[done + i].length};
+      }
+      while (some > 0) {
+        const ssize_t n = pwritev(descriptor_, left, some, static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR) continue;
+        if (n == 0) errno = ENOSPC;
+        if (n <= 0) return failed("could not write file");
+        offset += static_cast<uint64_t>(n);
+        skip_parts(&left, &some, static_cast<size_t>(n));
+      }
     }
     return Status::Ok();
   }
@@ -193,6 +227,14 @@ class PosixFiles final : public Files {
 };
 
 }  // namespace
+
+Status File::write_parts(uint64_t offset, const Part* parts, int count) {
+  for (int i = 0; i < count; i++) {
+    TOASTSTORE_TRY(write(offset, parts[i].bytes, parts[i].length));
+    offset += parts[i].length;
+  }
+  return Status::Ok();
+}
 
 Files& posix_files() {
   static PosixFiles files;

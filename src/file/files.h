@@ -20,6 +20,12 @@ class File {
   // Reads exactly `length` bytes; what lies beyond the end of the file reads as zeros.
   virtual Status read(uint64_t offset, void* bytes, size_t length) = 0;
   virtual Status write(uint64_t offset, const void* bytes, size_t length) = 0;
+  // Writes several pieces, one behind the other.
+  struct Part {
+    const void* bytes;
+    size_t length;
+  };
+  virtual Status write_parts(uint64_t offset, const Part* parts, int count);
   virtual Status sync() = 0;
   virtual Status size(uint64_t* bytes) = 0;
   // Makes bytes [from, to) exist with their space reserved.  REQUIRES: from is not behind the end.

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <new>
 
+#include "file/data_file.h"
+
 namespace toaststore {
 
 namespace {
@@ -131,6 +133,7 @@ Status Log::write_group(std::unique_lock<std::mutex>& lock) {
 }
 
 Status Log::put_group(Group* group, Lsn* synced) {
+  if (past_.exchange(false, std::memory_order_acquire)) TOASTSTORE_TRY(data_->sync());
   const uint64_t segment = group->start / segment_bytes_;
   if (file_ == nullptr || segment != file_segment_) {
     TOASTSTORE_TRY(open_segment(segment, group->start, synced));

@@ -6,6 +6,8 @@
 //   * One thread at a time does file I/O; records get their places under the mutex.
 //   * A segment exists, with its space reserved and its name durable, before a record is placed in
 //     it, so that nothing but a failing disk stands between an appended record and the disk.
+//   * Pages may be written past the log, where nothing leads to them before a later record does: no
+//     record reaches the disk before such pages that were written earlier are durable.
 //   * After an I/O error the log takes nothing more: what the kernel still holds of it is unknown.
 
 #ifndef TOASTSTORE_FILE_LOG_H_
@@ -21,6 +23,8 @@
 #include "file/log_format.h"
 
 namespace toaststore {
+
+class DataFile;
 
 // The path of a segment; `path` has room for kMaxPath bytes.
 inline constexpr size_t kMaxPath = 4096;
@@ -73,6 +77,16 @@ class Log {
   // Removes segments before the one with `lsn`.
   Status remove_before(Lsn lsn);
 
+  // Before others use the log: pages of this file may be written past it, by transactions that put
+  // as many bytes.
+  void let_past(DataFile* data, uint64_t bytes) {
+    data_ = data;
+    past_bytes_ = bytes;
+  }
+  bool lets_past(uint64_t bytes) const { return bytes >= past_bytes_; }
+  // That has been done.
+  void note_past() { past_.store(true, std::memory_order_release); }
+
   Lsn end();
   Lsn synced() const { return synced_.load(std::memory_order_acquire); }
   // Bytes since the last checkpoint that ended began.
@@ -103,6 +117,9 @@ class Log {
 
   Files& files_;
   const char* directory_;
+  DataFile* data_ = nullptr;
+  uint64_t past_bytes_ = UINT64_MAX;
+  std::atomic<bool> past_{false};  // pages of it that may not be durable
   const uint64_t store_number_;
   const uint64_t segment_bytes_;
   const uint64_t group_bytes_;

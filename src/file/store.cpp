@@ -72,7 +72,9 @@ class Changes {
     Writing writing(state_->writers());
     Operation operation(state_);
     operation.join(transactions_.xid(), &writing);
+    operation.go_on_after(put_bytes_);
     const Status status = call(operation);
+    put_bytes_ = operation.put_bytes();
     wrote_ = wrote_ || operation.wrote();
     return status;
   }
@@ -120,11 +122,13 @@ class Changes {
   void forget() {
     transactions_.forget();
     wrote_ = false;
+    put_bytes_ = 0;
   }
 
   StoreState* state_;
   FileTransactions transactions_;
   bool wrote_ = false;
+  uint64_t put_bytes_ = 0;
   Status failure_;
 };
 
@@ -330,12 +334,13 @@ Status Store::statistics(Statistics* statistics) {
   const Status status = read_meta(operation.context(), &meta);
   if (!status.ok() && !status.is(Code::kNotFound)) return status;
   BufferPool& pool = state_->pool();
+  const uint64_t misses = pool.misses();
   *statistics = {uint64_t{state_->data().blocks()} * kPageBytes,
                  uint64_t{state_->names().blocks()} * kPageBytes,
                  state_->log() != nullptr ? state_->log()->since_checkpoint() : 0,
                  uint64_t{pool.frames()} * kPageBytes,
-                 pool.hits(),
-                 pool.misses(),
+                 std::max(pool.gets(), misses) - misses,
+                 misses,
                  state_->checkpoints(),
                  state_->compactions(),
                  std::max(meta.next_id, kMinId)};

@@ -171,6 +171,8 @@ Status StoreState::begin_log(uint64_t segment, Control* control) {
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
   control->redo = control->synced = segment * control->segment_bytes;
   TOASTSTORE_TRY(write_control(files_, directory_, *control));
+  // Where commits don't wait for the disk, syncing pages would be all that does.
+  if (options_.sync == Sync::kAlways) log->let_past(&data_, options_.past_log_bytes);
   log_ = std::move(log);
   pool_.set_log(log_.get());
   return Status::Ok();

@@ -66,10 +66,10 @@ class StoreState {
  private:
   friend class Operation;
   friend class CleaningPager;
-  // Hints are handed to one call at a time; calls of a thread come back to the same ones.  With
-  // hints that are known come the thresholds of the same meta page, whatever the caller's options.
-  struct HintSlot {
-    std::mutex mutex;
+  // Calls of a thread come back to the same hints.  With hints that are known come the thresholds
+  // of the same meta page, whatever the caller's options.  They are locked while they are copied.
+  struct alignas(64) HintSlot {
+    PageLatch latch;
     Hints hints;
     Options options;
   };
@@ -128,17 +128,20 @@ class Operation {
       : slot_(state->hint_slot()),
         pager_(StoreFile::kData, state->data_, state->pool_, state->log_.get(), state->locks_),
         transactions_(state->xids_, snapshot),
-        context_{pager_, transactions_, state->memory_, hints_, {}, true},
+        context_{pager_, transactions_, state->memory_, hints_, {}, Proof::kUnlessKnown},
         values_(context_),
         names_pager_(StoreFile::kNames, state->names_, state->pool_, state->log_.get(),
                      state->locks_),
         names_(context_, state->xids_, state->name_tree_, names_pager_) {
-    const std::lock_guard<std::mutex> lock(slot_.mutex);
+    const std::lock_guard<PageLatch> lock(slot_.latch);
     hints_ = slot_.hints;
     context_.options = slot_.options;
+    known_ = hints_;
   }
+  // Reading mostly changes nothing of them.
   ~Operation() {
-    const std::lock_guard<std::mutex> lock(slot_.mutex);
+    if (hints_ == known_) return;
+    const std::lock_guard<PageLatch> lock(slot_.latch);
     slot_.hints = hints_;
     slot_.options = context_.options;
   }
@@ -152,11 +155,15 @@ class Operation {
     pager_.join(xid, writing);
     names_pager_.join(xid, writing);
   }
+  // The transaction has put as many bytes before; and now, with this call.
+  void go_on_after(uint64_t put_bytes) { pager_.go_on_after(put_bytes); }
+  uint64_t put_bytes() const { return pager_.put_bytes(); }
   bool wrote() const { return pager_.wrote() || names_pager_.wrote(); }
 
  private:
   StoreState::HintSlot& slot_;
   Hints hints_;
+  Hints known_;  // as they came
   FilePager pager_;
   FileTransactions transactions_;
   Context context_;

@@ -43,8 +43,13 @@ StoreHandle::StoreHandle(Relation rel, Snapshot snapshot, const StoreCache& cach
       pager_(rel, cache.blocks),
       transactions_(rel, snapshot),
       // A page that came in although its checksum failed proves nothing.
-      context_{pager_, transactions_, memory_,
-               hints_, cache.options, !DataChecksumsEnabled() || ignore_checksum_failure},
+      context_{pager_,
+               transactions_,
+               memory_,
+               hints_,
+               cache.options,
+               DataChecksumsEnabled() && !ignore_checksum_failure ? Proof::kWhenDecoded
+                                                                  : Proof::kAlways},
       store_(context_),
       has_checks_(cache.restrictions.has_checks),
       binds_id_(cache.restrictions.binds_id) {}

@@ -42,7 +42,7 @@ void run(const uint8_t* input, size_t length) {
   LimitedMemory memory;
   AllCommitted transactions;
   Hints hints;
-  Context context{pager, transactions, memory, hints, Options{}, true};
+  Context context{pager, transactions, memory, hints, Options{}, Proof::kAlways};
   IdStore store(context);
   MetaBody meta;
   (void)read_meta(context, &meta);

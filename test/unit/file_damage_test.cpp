@@ -322,6 +322,28 @@ TEST_F(FileDamage, AMissingOrShorterDataFileIsReported) {
 }
 
 // A file may be longer than the store needs; here it is a segment longer.
+// The CRC of a value is checked when its bytes come from the disk, each time they do.
+TEST_F(FileDamage, AValueThatComesBackToTheCacheIsProvenAgain) {
+  live(Sync::kAlways, 400, 9000);  // three times the cache
+  ASSERT_FALSE(HasFailure());
+  ASSERT_OK(open(disk_));
+  const uint64_t id = order_[0];
+  Buffer buffer;
+  for (const uint64_t each : order_) ASSERT_OK(store_->get(each, &buffer));
+  ASSERT_OK(store_->get(id, &buffer));
+  ASSERT_OK(store_->get(id, &buffer));
+  SimContent& data = files_->disk().at(kData);
+  const std::string wanted(values_[id].data() + 4000, 64);
+  std::string all(data.size(), '\0');
+  data.read(0, all.data(), all.size());
+  const size_t at = all.find(wanted);
+  ASSERT_NE(at, std::string::npos);
+  data.flip(at, 1);
+  for (size_t i = 1; i < order_.size(); i++) ASSERT_OK(store_->get(order_[i], &buffer));
+  EXPECT_TRUE(store_->get(id, &buffer).is(Code::kCorruption));
+  EXPECT_TRUE(store_->get_slice(id, 0, 10, &buffer).is(Code::kCorruption));
+}
+
 TEST_F(FileDamage, AMissingDataSegmentIsReported) {
   live(Sync::kAlways, 3, 3000);
   disk_.at(kData).resize(uint64_t{1} << 30);

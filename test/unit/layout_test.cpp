@@ -111,7 +111,7 @@ TEST_F(LayoutTest, SlicesOfEveryLayout) {
       Options options;
       options.compression.codec = codec;
       TestStore store(options);
-      store.context.prove_all_reads = prove;
+      store.context.proof = prove ? Proof::kAlways : Proof::kWhenDecoded;
       for (const size_t size : {1, 3000, 4096, 8121, 20000, 65536, 65537, 131072, 200000}) {
         for (const bool text : {false, true}) {
           const Bytes bytes = text ? text_bytes(size, size) : random_bytes(size, size);
@@ -167,7 +167,7 @@ TEST_F(LayoutTest, ASliceOfALargeValueReadsLittle) {
   const Bytes bytes = random_bytes(1, 10 << 20);
   const uint64_t id = store.put(bytes);
   store.next_command();
-  store.context.prove_all_reads = false;
+  store.context.proof = Proof::kWhenDecoded;
   store.slice(id, 0, 1);  // loads the hints
   store.pager.fail_at(0, false);
   EXPECT_EQ(store.slice(id, 5000000, 4096), bytes.substr(5000000, 4096));

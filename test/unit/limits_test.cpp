@@ -71,7 +71,7 @@ TEST_P(Limits, ValuesOfAnySizeTakeTheMemoryOfAChunk) {
     uint64_t id = 0;
     expect_memory(writer_bytes(chunk), "put", [&] { id = store_.put(bytes); });
     store_.next_command();
-    store_.context.prove_all_reads = true;  // which takes more where a slice is not compressed
+    store_.context.proof = Proof::kAlways;  // which takes more where a slice is not compressed
     expect_memory(reader_bytes(chunk), "slice",
                   [&] { EXPECT_EQ(store_.slice(id, 9999990, 4096), bytes.substr(9999990, 4096)); });
     expect_memory(2 * reader_bytes(chunk) + kTableBytes + kMaxTreeLevels * kPageBytes, "verify",

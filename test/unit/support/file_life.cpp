@@ -27,6 +27,7 @@ StoreOptions sim_options(Files* files, Sync sync) {
   options.sync_interval_ms = UINT32_MAX;
   options.checkpoint_bytes = uint64_t{1} << 40;
   options.log_segment_bytes = kMinSegmentBytes;
+  options.past_log_bytes = 20000;
   options.compaction_threshold = 0.1;
   options.files = files;
   return options;
