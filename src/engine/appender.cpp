@@ -6,6 +6,7 @@
 
 #include "engine/chain.h"
 #include "engine/meta.h"
+#include "engine/tree.h"
 
 namespace toaststore {
 
@@ -93,7 +94,11 @@ Status Appender::new_batch(uint64_t expected) {
   TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
   const uint64_t last = max_id(meta.body.kind);
   if (meta.body.next_id > last) {
-    return Status::Error(Code::kNoSpace, "store has used up its ids");
+    if (meta.body.kind == StoreKind::kById) {
+      return Status::Error(Code::kNoSpace, "store has used up its ids");
+    }
+    meta.release();
+    return reuse_ids(expected);
   }
   const uint64_t ids = std::min(std::max(kIdBatch, expected), last + 1 - meta.body.next_id);
   Lane& lane = meta.body.lanes[lane_];
@@ -106,6 +111,66 @@ Status Appender::new_batch(uint64_t expected) {
   next_id_ = lane.id_start;
   ids_end_ = lane.id_end;
   return Status::Ok();
+}
+
+namespace {
+
+// Cuts from the gap what lanes have taken and not used yet.  False: nothing is left at its start,
+// and it begins behind that now.
+bool keep_clear_of_lanes(const MetaBody& meta, IdRange* gap) {
+  for (const Lane& lane : meta.lanes) {
+    if (lane.id_start <= gap->start && gap->start < lane.id_end) {
+      gap->start = lane.id_end;
+      return false;
+    }
+    if (gap->start < lane.id_start) gap->end = std::min(gap->end, lane.id_start);
+  }
+  return true;
+}
+
+}  // namespace
+
+// The counter has passed the last id.  It counts on, and its rest by the last id is where the next
+// ids are looked for.
+Status Appender::reuse_ids(uint64_t expected) {
+  const uint64_t last = max_id(context_.options.kind);
+  uint64_t counter = 0;
+  uint64_t from = 0;
+  bool wrapped = false;
+  for (;;) {
+    MetaBody seen;
+    TOASTSTORE_TRY(read_meta(context_, &seen));
+    if (counter != seen.next_id) {
+      counter = seen.next_id;
+      from = (counter - 1) % last + 1;
+      wrapped = false;
+    }
+    IdRange gap;
+    const Status status = find_gap(context_, from, last, &gap);
+    if (status.is(Code::kNotFound)) {
+      if (wrapped) return Status::Error(Code::kNoSpace, "store has used up its ids");
+      wrapped = true;
+      from = kMinId;
+      continue;
+    }
+    TOASTSTORE_TRY(status);
+    MetaGuard meta;
+    TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+    if (meta.body.next_id != counter) continue;  // another lane was first
+    from = gap.start;
+    if (!keep_clear_of_lanes(meta.body, &gap)) {
+      from = gap.start;
+      continue;
+    }
+    gap.end = std::min(gap.end, gap.start + std::max(kIdBatch, expected));
+    const uint64_t old = (counter - 1) % last + 1;
+    meta.body.next_id += gap.end > old ? gap.end - old : gap.end + last - old;
+    meta.body.lanes[lane_].id_start = next_id_ = gap.start;
+    meta.body.lanes[lane_].id_end = ids_end_ = gap.end;
+    Change change(context_.pager, Step::kTakeIds);
+    meta.stage(&change);
+    return change.commit();
+  }
 }
 
 Status Appender::next_id(uint64_t expected, uint64_t* id) {

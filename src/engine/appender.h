@@ -53,8 +53,10 @@ class Appender {
   void close();
   bool opened() const { return opened_; }
 
-  // The next id of the lane's batch; `expected` more are likely to follow.
+  // The next id of the lane's batch; `expected` more are likely to follow.  REQUIRES, where none is
+  // left: the entries of those handed out are in, or they may be handed out again.
   Status next_id(uint64_t expected, uint64_t* id);
+  bool has_ids() const { return next_id_ < ids_end_; }
 
   // Appends a run.  `following` is what else of the value is still to come, in bytes.
   Status append(uint64_t id, uint32_t sequence, const std::byte* bytes, uint32_t length,
@@ -77,6 +79,7 @@ class Appender {
   Status load_lane();
   Status load_fill();
   Status new_batch(uint64_t expected);
+  Status reuse_ids(uint64_t expected);
   Status make_room(uint32_t length, uint64_t following, uint32_t most_pieces, uint16_t* first);
   Status append_run(const std::byte* bytes, uint64_t following, uint32_t most_pieces, RunRef* run);
   Status write_piece(Block block, uint64_t id, uint32_t sequence, const std::byte* bytes,

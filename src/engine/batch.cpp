@@ -30,6 +30,7 @@ Status Batch::append(uint64_t id, const std::byte* bytes, uint64_t length) {
 
 Status Batch::add(const std::byte* bytes, uint64_t length, uint64_t expected, uint64_t* id) {
   TOASTSTORE_TRY(open());
+  if (!appender_.has_ids()) TOASTSTORE_TRY(flush());
   TOASTSTORE_TRY(appender_.next_id(expected, id));
   return append(*id, bytes, length);
 }

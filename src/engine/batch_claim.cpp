@@ -66,6 +66,16 @@ Status Batch::expect_ids(uint64_t id) {
   return Status::Ok();
 }
 
+Status Batch::adopt_counter(uint64_t next_id) {
+  TOASTSTORE_TRY(create_store_pages(context_));
+  MetaGuard meta;
+  TOASTSTORE_TRY(meta.open(context_, Latch::kExclusive));
+  meta.body.next_id = std::max(meta.body.next_id, next_id);
+  Change change(context_.pager, Step::kRaiseNextId);
+  meta.stage(&change);
+  return change.commit();
+}
+
 // Takes the id from the lane that would hand it out.  REQUIRES: the counter is past the id, so no
 // other batch can come to hold it.
 Status Batch::take_from_batches(uint64_t id) {

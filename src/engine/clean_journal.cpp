@@ -143,7 +143,8 @@ class JournalCleaner {
       if (put) {
         entry->xmin = frozen;
         entry->cmin = 0;
-        note_conflict(record.xid);
+        // A row vouches for a value behind a TOAST pointer, whoever put it.
+        if (context_.options.kind == StoreKind::kById) note_conflict(record.xid);
       } else {
         entry->xmax = kNoXid;
         entry->cmax = 0;
@@ -165,7 +166,7 @@ class JournalCleaner {
   }
 
   Status commit(const LeafPlace& place, const PageGuard& list) {
-    if (conflict_ != kNoXid && context_.options.kind == StoreKind::kById) {
+    if (conflict_ != kNoXid) {
       context_.transactions.log_removal(conflict_, place.leaf.block());
     }
     MetaGuard meta;

@@ -16,6 +16,7 @@ class MetaGuard {
 
   // Stages the body as it is now.  REQUIRES: opened exclusively; the guard outlives the change.
   void stage(Change* change);
+  void release() { guard_.release(); }
 
   MetaBody body;
 

@@ -70,6 +70,10 @@ class Batch {
   // Ids up to `id` are about to be added: the counter is pushed past them at once.
   Status expect_ids(uint64_t id);
 
+  // The counter goes on where that of the store is that this one is a copy of.  REQUIRES: no id was
+  // handed out here.
+  Status adopt_counter(uint64_t next_id);
+
   Status flush();
 
  private:

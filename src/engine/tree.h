@@ -45,6 +45,15 @@ Status find_place(Context& context, uint64_t id, Latch latch, LeafPlace* place);
 // Finds an id's entry.  *found is false where there is none.
 Status find_entry(Context& context, uint64_t id, Entry* entry, bool* found);
 
+// Ids from start up to, but not including, end.
+struct IdRange {
+  uint64_t start;
+  uint64_t end;
+};
+// Finds ids that no entry has, from `from` to `last`: the first such that a look at a few pages
+// shows.  kNotFound where there is none, or no tree.
+Status find_gap(Context& context, uint64_t from, uint64_t last, IdRange* gap);
+
 // As find_place, exclusively, in a leaf with room for `room` more entries.
 Status find_room(Context& context, uint64_t id, uint16_t room, LeafPlace* place);
 

@@ -20,23 +20,38 @@ bool RewriteWriter::copies(const varlena* pointer, Size target) const {
   return of_original(fields) && static_cast<Size>(fields.va_rawsize) > target;
 }
 
-// The counter starts where the old one is.
+// The counter goes on where the old one is.
 void RewriteWriter::open() {
   if (opened()) return;
   ToastWriter::open();
   if (!OidIsValid(table()->rd_toastoid)) return;
   Relation old = table_open(table()->rd_toastoid, NoLock);
+  StoreHandle from(old, nullptr);
   MetaBody meta;
-  Status status;
-  {
-    StoreHandle handle(old, nullptr);
-    status = read_meta(handle.context(), &meta);
-  }
+  const Status status = read_meta(from.context(), &meta);
   if (!status.is(Code::kNotFound)) {
     check(status, old);
-    if (meta.next_id > kMinId) check(batch().expect_ids(meta.next_id - 1), store());
+    check(batch().adopt_counter(meta.next_id), store());
+    if (meta.next_id > max_id(StoreKind::kToast)) search_from_ = kMinId;
   }
   table_close(old, NoLock);
+}
+
+// An id for a value that has none in the old store.  0: the next one, which was never used there.
+uint64_t RewriteWriter::free_id() {
+  if (search_from_ == 0) return 0;
+  Relation old = table_open(table()->rd_toastoid, NoLock);
+  StoreHandle from(old, nullptr);
+  bool taken = true;
+  IdRange gap{};
+  while (taken) {
+    Entry entry;
+    check(find_gap(from.context(), search_from_, max_id(StoreKind::kToast), &gap), old);
+    check(find_entry(handle().context(), gap.start, &entry, &taken), store());
+    search_from_ = gap.start + 1;
+  }
+  table_close(old, NoLock);
+  return gap.start;
 }
 
 // Is the value there already, copied with another version of its row?  The later deletion counts,
@@ -65,6 +80,7 @@ void RewriteWriter::keep(PromisedValue* value) {
       return;
     }
   }
+  if (id == 0) id = free_id();
   varlena* raw = raw_of(value->source);
   id = put(raw, value->compress, id);
   check(batch().flush(), store());  // others are about to look for it

@@ -32,8 +32,10 @@ class RewriteWriter final : public ToastWriter {
  private:
   bool of_original(const varatt_external& pointer) const;
   bool share(uint64_t id, TransactionId deleter);
+  uint64_t free_id();
 
   Relation original_;
+  uint64_t search_from_ = 0;  // for a free id, once those of the old store have wrapped; 0: not yet
 };
 
 }  // namespace toaststore
