@@ -1,0 +1,97 @@
+# VACUUM and compact() stop, or the server dies, after each of the steps that they are made of. The
+# values are those that were there, the store is sound, and the same work then comes to its end: the
+# file is as small as promised, and what is looked after again stays as it is.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Toaststore;
+
+my $node = PostgreSQL::Test::Cluster->new('upkeep');
+$node->init(extra => ['--data-checksums']);
+# A killed process leaves its writes to the operating system, so none needs to be synced.
+$node->append_conf('postgresql.conf', q[
+restart_after_crash = on
+fsync = off
+log_statement = none
+autovacuum = off
+]);
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION toaststore');
+
+# Bytes that are never compressed, for the store does not.
+$node->safe_psql('postgres', q[
+	CREATE FUNCTION bytes(seed int, length int) RETURNS bytea LANGUAGE sql IMMUTABLE AS
+	$$ SELECT substr(decode(repeat(md5(seed::text), length / 16 + 1), 'hex'), 1, length) $$;
+	CREATE PROCEDURE make_media() LANGUAGE plpgsql AS $$
+	BEGIN
+	    DROP TABLE IF EXISTS media;
+	    PERFORM toaststore.create_store('media', compression => 'none');
+	    INSERT INTO media (value) SELECT bytes(n, 700 + n % 900) FROM generate_series(1, 7000) n;
+	    INSERT INTO media (value) SELECT bytes(n, 300000 + n) FROM generate_series(1, 8) n;
+	    BEGIN
+	        INSERT INTO media (value) SELECT bytes(n, 9000) FROM generate_series(1, 100) n;
+	        RAISE division_by_zero;
+	    EXCEPTION WHEN division_by_zero THEN
+	    END;
+	    DELETE FROM media WHERE id % 20 <> 0;
+	END $$]);
+
+my $contents = q[SELECT count(*), md5(string_agg(id || md5(value), ' ' ORDER BY id)) FROM media];
+# 1.1 for headers and pages, 128 bytes of tree a value, and the constant of a small store.
+my $within = q[
+	SELECT pg_relation_size('media') < 4000000 + 2.2 * sum(length(value)) + 128 * count(*) FROM media];
+
+sub run_until
+{
+	my ($stop_at) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run(
+		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-' ],
+		'<' => \"SET toaststore.stop_at = '$stop_at';\nVACUUM media;\nCALL toaststore.compact('media');\n\\echo all\n",
+		'>' => \$out, '2>' => \$err);
+	return ($out, $err);
+}
+
+my @steps = qw(clean_leaf absorb_page consume_journal unlink_chain_page charge_dead trim_lane free_extent
+	count_extent move_value move_page unlink_moved note_upkeep clean count_page move_run give_back
+	take_run write_piece open_page_extent link_chain_page);
+my @actions = qw(kill error kill_postmaster);
+my $number = 0;
+for my $step (@steps)
+{
+	# The first time it comes to the step, and in the middle of the work.
+	for my $skip (0, $step =~ /^(move_value|move_page|clean_leaf|charge_dead|write_piece|move_run)$/ ? ($step eq q(move_page) ? 3 : 17) : ())
+	{
+		$node->safe_psql('postgres', 'CALL make_media()');
+		my $before = $node->safe_psql('postgres', $contents);
+		my $action = $actions[ $number++ % @actions ];
+		my ($out, $err) = run_until("$step:$action:$skip");
+		unlike($out, qr/all/, "$action after $step, $skip: it was reached");
+		if ($action ne 'error')
+		{
+			like($err, qr/server closed the connection|connection to server was lost/, 'and killed');
+			start_again($node) if $action eq 'kill_postmaster';
+			wait_until_up($node);
+		}
+		is($node->safe_psql('postgres', $contents), $before, 'the values are the same');
+		is(verify_store($node, 'media'), '', 'and sound');
+		($out, $err) = run_until("$step:error:1000000");
+		like($out, qr/all/, "the work comes to its end") or diag($err);
+		is($node->safe_psql('postgres', $contents), $before, 'with the same values');
+		is(verify_store($node, 'media'), '', 'and sound');
+		is($node->safe_psql('postgres', $within), 't', 'in a small file');
+		my $size = $node->safe_psql('postgres', q[SELECT pg_relation_size('media')]);
+		run_until('grow_map:error');
+		is($node->safe_psql('postgres', q[SELECT pg_relation_size('media')]), $size, 'which stays as it is');
+	}
+}
+$node->safe_psql('postgres', q[INSERT INTO media (value) SELECT bytes(n, 5000) FROM generate_series(1, 500) n]);
+is(verify_store($node, 'media'), '', 'what was given back can be taken again');
+$node->stop;
+
+done_testing();
