@@ -284,7 +284,8 @@ static_assert(sizeof(Tally) == 40);
 //       12    4  extent_max
 //       16    4  chunk_bytes
 //       20    4  root           block of the tree's root
-//       24    8  next_id        first id never handed out to a lane
+//       24    8  next_id        first id never handed out to a lane; behind TOAST pointers it
+//                               counts on when the ids have wrapped
 //       32    4  map_pages
 //       36    4  map_hint       no map page before it has a free extent
 //       40    4  page_extent    extent that single pages are taken from

@@ -30,7 +30,8 @@ void demand_own_transaction(FunctionCallInfo fcinfo, const char* procedure) {
 
 // One batch, in the transaction under way.
 UpkeepResult run_batch(Oid relid, UpkeepLimits limits, const char* procedure) {
-  Relation rel = toaststore::open_store(relid, ShareUpdateExclusiveLock, Right::kOwn);
+  Relation table;
+  Relation rel = toaststore::open_store_of(relid, ShareUpdateExclusiveLock, Right::kOwn, &table);
   CheckTableNotInUse(rel, procedure);
   if (RELATION_IS_OTHER_TEMP(rel)) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -42,6 +43,7 @@ UpkeepResult run_batch(Oid relid, UpkeepLimits limits, const char* procedure) {
   UpkeepReport report;
   const UpkeepResult result = toaststore::upkeep(rel, limits, &report);
   table_close(rel, NoLock);
+  if (table != nullptr) table_close(table, NoLock);
   return result;
 }
 

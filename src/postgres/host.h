@@ -201,8 +201,8 @@ enum class Right : uint8_t { kGet, kPut, kDelete, kOwn };
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right);
 
 // The same where the caller may also name a table with the access method toaststore, by which its
-// store is meant: *table is that table, locked alike and open, or null.  Rights are those on what
-// was named.
+// store is meant: *table is that table, open, or null.  It is locked alike, but no more than
+// writers lock it where the store's lock lets them through.  Rights are those on what was named.
 Relation open_store_of(Oid relid, LOCKMODE lock_mode, Right right, Relation* table);
 
 // Raises unless the columns are (id bigint, value bytea), dropped ones aside, or those of a

@@ -159,6 +159,14 @@ Relation open_named(Oid relid, LOCKMODE lock_mode, Right right, Naming naming) {
   return rel;
 }
 
+bool names_table(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid method = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam;
+  ReleaseSysCache(tuple);
+  return OidIsValid(method) && method == get_am_oid(kTableAccessMethod, false);
+}
+
 }  // namespace
 
 Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
@@ -167,7 +175,9 @@ Relation open_store(Oid relid, LOCKMODE lock_mode, Right right) {
 
 Relation open_store_of(Oid relid, LOCKMODE lock_mode, Right right, Relation* table) {
   *table = nullptr;
-  Relation rel = open_named(relid, lock_mode, right, Naming::kStoreOrTable);
+  LOCKMODE named_mode = lock_mode;
+  if (lock_mode == ShareUpdateExclusiveLock && names_table(relid)) named_mode = AccessShareLock;
+  Relation rel = open_named(relid, named_mode, right, Naming::kStoreOrTable);
   if (is_store(rel)) return rel;
   if (!OidIsValid(rel->rd_rel->reltoastrelid)) {
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
