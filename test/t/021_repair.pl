@@ -29,7 +29,9 @@ my $before = digests($primary, 'media');
 # All blocks of SQL on that page, in their order.
 $primary->safe_psql('postgres', q[
 	CREATE TABLE document (name text PRIMARY KEY, content bigint NOT NULL);
-	INSERT INTO document SELECT 'document ' || id, id FROM media]);
+	INSERT INTO document SELECT 'document ' || id, id FROM media;
+	CREATE TABLE old_docs AS SELECT id, value FROM media]);
+$primary->safe_psql('postgres', 'CREATE DATABASE mydb');
 my @blocks = slurp_file('docs/operations.md') =~ /^```sql\n(.*?)^```$/msg;
 cmp_ok(scalar(@blocks), '>=', 9, 'there is SQL in docs/operations.md');
 is(join('', map { ($primary->psql('postgres', $_, on_error_stop => 1))[2] } @blocks), '', 'all of it runs');
