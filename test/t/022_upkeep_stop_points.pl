@@ -65,7 +65,7 @@ my $number = 0;
 for my $step (@steps)
 {
 	# The first time it comes to the step, and in the middle of the work.
-	for my $skip (0, $step =~ /^(move_value|move_page|clean_leaf|charge_dead|write_piece|move_run)$/ ? ($step eq q(move_page) ? 3 : 17) : ())
+	for my $skip (0, $step =~ /^(move_value|clean_leaf|charge_dead|write_piece|move_run)$/ ? 17 : ())
 	{
 		$node->safe_psql('postgres', 'CALL make_media()');
 		my $before = $node->safe_psql('postgres', $contents);
