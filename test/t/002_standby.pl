@@ -203,6 +203,48 @@ is($standby->safe_psql('postgres', q[SELECT confl_snapshot FROM pg_stat_database
 	1, 'and is ended when the id is taken again, rather than shown another value');
 eval { $reader->quit };
 
+# The same where VACUUM removes it. What was rolled back, and what is only moved, is in nobody's way.
+sub conflicts
+{
+	return $standby->safe_psql('postgres',
+		q[SELECT confl_snapshot FROM pg_stat_database_conflicts WHERE datname = 'postgres']);
+}
+
+run(q[
+	SELECT toaststore.create_store('vacuumed');
+	INSERT INTO vacuumed (value) SELECT random_bytes(n, 20000) FROM generate_series(1, 300) n]);
+run('VACUUM vacuumed');
+# Most of it is dead, and cleaned, before the standby looks.
+run('DELETE FROM vacuumed WHERE id % 3 <> 0');
+run(q[CALL toaststore.checkpoint('vacuumed')]);
+run(q[BEGIN; SELECT toaststore.put('vacuumed', random_bytes(n, 9000)) FROM generate_series(1, 50) n; ROLLBACK]);
+$primary->wait_for_catchup($standby);
+my $old = $standby->background_psql('postgres', on_error_stop => 0);
+$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $sum = q[SELECT count(*), md5(string_agg(md5(value), ' ' ORDER BY id)) FROM vacuumed];
+my $seen = $old->query_safe($sum);
+my $conflicts = conflicts();
+# A file that becomes shorter ends queries of a standby as any table's does: not while it is in use here.
+my $user = $primary->background_psql('postgres');
+$user->query_safe('BEGIN; SELECT count(*) FROM vacuumed');
+run(q[CALL toaststore.compact('vacuumed')]);
+$primary->wait_for_catchup($standby);
+is($old->query_safe($sum), $seen, 'an old snapshot of the standby sees values that are moved');
+$user->quit;
+is(conflicts(), $conflicts, 'and is not ended by what is rolled back or moved');
+run('DELETE FROM vacuumed WHERE id % 2 = 0');
+$primary->wait_for_catchup($standby);
+is($old->query_safe($sum), $seen, 'it sees values that are deleted');
+run('VACUUM vacuumed');
+$primary->wait_for_catchup($standby);
+is(conflicts(), $conflicts + 1, 'and is ended when VACUUM removes them');
+eval { $old->quit };
+is($standby->safe_psql('postgres', $sum), $primary->safe_psql('postgres', $sum), 'new ones see what is left');
+is(verify_store($standby, 'vacuumed'), '', 'which is sound');
+is($standby->safe_psql('postgres', q[SELECT pg_relation_size('vacuumed')]),
+	$primary->safe_psql('postgres', q[SELECT pg_relation_size('vacuumed')]), 'and as short as on the primary');
+run('DROP TABLE vacuumed');
+
 # On the standby values are read by every function, and written by none.
 my $read = q[
 	SELECT count(*) FROM media
@@ -217,6 +259,8 @@ my %writes = (
 	delete => q[SELECT toaststore.delete('media', min(id)) FROM media],
 	create_store => q[SELECT toaststore.create_store('another')],
 	alter_store => q[SELECT toaststore.alter_store('media', 'none')],
+	compact => q[CALL toaststore.compact('media')],
+	checkpoint => q[CALL toaststore.checkpoint('media')],
 	INSERT => q[INSERT INTO media (value) VALUES ('x')],
 	DELETE => q[DELETE FROM media]);
 for my $write (sort keys %writes)
