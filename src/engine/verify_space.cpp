@@ -252,7 +252,8 @@ class SpaceVerifier {
   Status is_tree_page(Block block, const TreeTail& tail, bool* led) {
     PageGuard page;
     const Status status = descend(context_, tail.low, tail.start.level, Latch::kShare, &page);
-    *led = status.ok() && page.block() == block;
+    const bool moved = (tail.flags & kMoved) != 0;
+    *led = status.ok() && page.block() == (moved ? tail.right : block);
     return status.is(Code::kCorruption) ? Status::Ok() : status;
   }
 

@@ -106,6 +106,7 @@ class TreeVerifier {
       const bool lost = status.is(Code::kRetry);
       adjoins = !lost && right.tail<TreeTail>().start.level == level &&
                 right.tail<TreeTail>().low == tail.high;
+      if (adjoins && (right.tail<TreeTail>().flags & kMoved) != 0) verification_.reach(tail.right);
       right.release();
       if (lost) TOASTSTORE_TRY(is_lost(tail, &adjoins));
     }
@@ -149,12 +150,46 @@ class TreeVerifier {
     const bool last = index + 1 == above.count;
     const uint64_t next = last ? above.high : record_at<Child>(parent.data(), index + 1u).key;
     if (child.key == tail.low && child.child != block_) {
-      *suspect = {parent.block(), "downlink leads to another page"};
+      const Block above_block = parent.block();
+      parent.release();
+      bool moved;
+      TOASTSTORE_TRY(check_moved(child.child, &moved));
+      if (!moved) *suspect = {above_block, "downlink leads to another page"};
     } else if (tail.high > next) {
       *suspect = {block_, "tree page's range is not its downlink's"};
     } else if (tail.high < next && (tail.flags & kSplitIncomplete) == 0) {
       *suspect = {tail.right, "page has no downlink though its split is finished"};
     }
+    return Status::Ok();
+  }
+
+  // The page may have been moved from where its downlink leads to.  That changes without the page:
+  // it counts if the downlink leads there afterwards.
+  Status check_moved(Block from, bool* moved) {
+    const auto tail = tail_of<TreeTail>(page_.as());
+    const uint8_t level = tail.start.level;
+    for (int look = 0; look < kMaxVerifyLooks; look++) {
+      PageGuard page;
+      Status status = page.read(context_.pager, from, Latch::kShare,
+                                level == 0 ? PageKind::kLeaf : PageKind::kInner);
+      if (!status.is(Code::kRetry) && !status.is(Code::kCorruption)) TOASTSTORE_TRY(status);
+      const auto there = status.ok() ? page.tail<TreeTail>() : TreeTail{};
+      page.release();
+      *moved = (there.flags & kMoved) != 0 && there.start.level == level && there.low == tail.low &&
+               there.right == block_;
+      if (*moved) verification_.reach(from);
+      if (*moved) return Status::Ok();
+      PageGuard parent;
+      uint16_t index;
+      Child child;
+      status = latch_parent(tail.low, level, &parent, &index, &child);
+      if (!status.is(Code::kCorruption) && !status.is(Code::kNotFound)) TOASTSTORE_TRY(status);
+      if (status.ok() && child.key == tail.low && child.child == from) return Status::Ok();
+      *moved = !status.ok() || child.key != tail.low || child.child == block_;
+      if (*moved) return Status::Ok();
+      from = child.child;
+    }
+    *moved = true;
     return Status::Ok();
   }
 
