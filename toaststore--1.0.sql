@@ -190,3 +190,63 @@ CREATE PROCEDURE toaststore.checkpoint(store regclass)
     LANGUAGE C;
 COMMENT ON PROCEDURE toaststore.checkpoint(regclass) IS
     'bring the accounts of a store up to date, without moving values';
+-- Statistics ----------------------------------------------------------------------------------
+
+CREATE FUNCTION toaststore.store_statistics(store oid, OUT size_bytes bigint,
+                                            OUT direct_values bigint, OUT extent_values bigint,
+                                            OUT chunked_values bigint, OUT raw_bytes bigint,
+                                            OUT stored_bytes bigint,
+                                            OUT compression_ratio double precision,
+                                            OUT live_bytes bigint, OUT dead_bytes bigint,
+                                            OUT open_bytes bigint, OUT page_bytes bigint,
+                                            OUT free_bytes bigint,
+                                            OUT space_amplification double precision,
+                                            OUT unprocessed_changes bigint, OUT oldest_xid xid,
+                                            OUT last_compaction timestamptz,
+                                            OUT last_checkpoint timestamptz,
+                                            OUT fault text, OUT worker_due timestamptz,
+                                            OUT worker_failures integer, OUT last_error text,
+                                            OUT last_error_sqlstate text,
+                                            OUT last_error_at timestamptz)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'toaststore_store_statistics'
+    LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION toaststore.store_statistics(oid) IS
+    'what the view stat_stores shows of a store';
+REVOKE ALL ON FUNCTION toaststore.store_statistics(oid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION toaststore.store_statistics(oid) TO pg_monitor;
+
+-- The store of a transparent table is shown under the table's name.
+CREATE VIEW toaststore.stat_stores AS
+    SELECT coalesce(owner.oid, store.oid)::regclass AS store, statistics.*
+      FROM pg_catalog.pg_class store
+      JOIN pg_catalog.pg_am method ON method.oid = store.relam
+      LEFT JOIN pg_catalog.pg_class owner ON owner.reltoastrelid = store.oid
+     CROSS JOIN LATERAL toaststore.store_statistics(store.oid) statistics
+     WHERE method.amname = 'toaststore_values' AND store.relkind IN ('r', 'm', 't');
+COMMENT ON VIEW toaststore.stat_stores IS 'space, pending work and worker of each store';
+GRANT SELECT ON toaststore.stat_stores TO pg_monitor;
+
+-- Upkeep shows in pg_stat_progress_vacuum, too; its own parameters are named in upkeep.h.
+CREATE VIEW toaststore.progress_compact AS
+    SELECT progress.pid,
+           coalesce(owner.oid, store.oid)::regclass AS store,
+           CASE progress.param10
+               WHEN 0 THEN 'cleaning journals'
+               WHEN 1 THEN 'charging dead ranges'
+               WHEN 2 THEN 'counting extents'
+               WHEN 3 THEN 'moving values'
+           END AS phase,
+           progress.param11 AS extents_to_do,
+           progress.param12 AS extents_done,
+           progress.param13 AS bytes_moved
+      FROM pg_catalog.pg_stat_get_progress_info('VACUUM') progress
+      JOIN pg_catalog.pg_database database ON database.oid = progress.datid
+      JOIN pg_catalog.pg_class store ON store.oid = progress.relid
+      JOIN pg_catalog.pg_am method ON method.oid = store.relam
+      LEFT JOIN pg_catalog.pg_class owner ON owner.reltoastrelid = store.oid
+     WHERE database.datname = pg_catalog.current_database()
+       AND method.amname = 'toaststore_values';
+COMMENT ON VIEW toaststore.progress_compact IS
+    'how far compaction is, of each store in which it is under way';
+GRANT SELECT ON toaststore.progress_compact TO pg_monitor;

@@ -167,7 +167,7 @@ Datum toaststore_delete(PG_FUNCTION_ARGS) {
   StoreHandle handle(rel, GetActiveSnapshot());
   toaststore::check_writable(handle, "toaststore.delete()");
   const auto id = static_cast<uint64_t>(PG_GETARG_INT64(1));
-  handle.transactions().note_write();
+  handle.transactions().note_delete();
   const Status status = handle.store().erase(id);
   if (!status.is(Code::kNotFound)) {
     check(status, rel, id);

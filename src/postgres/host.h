@@ -93,17 +93,17 @@ class ServerTransactions final : public Transactions {
  public:
   explicit ServerTransactions(Relation rel, Snapshot snapshot) : rel_(rel), snapshot_(snapshot) {}
 
-  Xid current() override { return GetCurrentTransactionId(); }
-  FullXid current_full() override {
-    return U64FromFullTransactionId(GetCurrentFullTransactionId());
-  }
+  Xid current() override;
+  FullXid current_full() override;
   uint32_t command() override {
     return command_ != InvalidCommandId ? command_ : GetCurrentCommandId(true);
   }
   bool visible(const Stamps& stamps) override;
-  // Notes for SERIALIZABLE that the caller reads, or writes, the store.
+  // Notes for SERIALIZABLE that the caller reads, or writes, the store; a deletion also for the
+  // launcher.
   void note_read();
   void note_write();
+  void note_delete();
   Fate fate(const Stamps& stamps, Xid* holder) override;
   Status wait(Xid holder) override;
   bool removable(Xid deleter) override;

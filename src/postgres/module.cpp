@@ -1,7 +1,9 @@
 // What the server sees of the library when it loads it.
 
+#include "postgres/background.h"
 #include "postgres/settings.h"
 #include "postgres/store_am.h"
+#include "postgres/work_list.h"
 
 extern "C" {
 #include "utils/guc.h"
@@ -21,6 +23,8 @@ void _PG_init() {
   MarkGUCPrefixReserved("toaststore");
   toaststore::install_guard();
   toaststore::install_index_guard();
+  toaststore::install_work_list();
+  toaststore::register_launcher();
 }
 
 // toaststore.version() -> text

@@ -5,10 +5,12 @@
 // loaded, so its object access hook sees each such command on one.
 
 #include "postgres/store_am.h"
+#include "postgres/work_list.h"
 
 extern "C" {
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "utils/fmgroids.h"
@@ -77,6 +79,7 @@ bool being_altered(Oid relid) {
 
 void on_access(ObjectAccessType access, Oid catalog, Oid object, int column, void* argument) {
   if (next_hook != nullptr) next_hook(access, catalog, object, column, argument);
+  if (catalog == DatabaseRelationId && access == OAT_POST_CREATE) note_new_database(object);
   if (catalog != RelationRelationId) return;
   if (access == OAT_POST_CREATE && column > 0) {
     guard(object, "ADD COLUMN", "Keep other columns in a table of your own that refers to the id.");

@@ -151,7 +151,7 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId command, Snapsho
   const uint64_t id = id_of(*tid);
   StoreHandle handle(rel, snapshot);
   handle.transactions().set_command(command);
-  handle.transactions().note_write();
+  handle.transactions().note_delete();
   const Status status = handle.store().erase(id);
   handle.keep();
   if (status.ok()) {

@@ -2,6 +2,7 @@
 
 #include "postgres/store_am.h"
 #include "postgres/toast_writer.h"
+#include "postgres/work_list.h"
 
 namespace toaststore {
 
@@ -54,6 +55,7 @@ void LeftValues::erase(bool done) const {
   expect_core_deletes(InvalidOid, 0);
   if (done) {
     Relation store = table_open(table_->rd_rel->reltoastrelid, RowExclusiveLock);
+    note_change(store, ChangeKind::kDelete);
     StoreHandle handle(store, nullptr);
     for (int i = 0; i < count_; i++) {
       const Status status = handle.store().erase_owned(ids_[i]);

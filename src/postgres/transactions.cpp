@@ -2,6 +2,7 @@
 // HeapTupleSatisfiesUpdate) on an entry's four numbers.
 
 #include "postgres/host.h"
+#include "postgres/work_list.h"
 
 namespace toaststore {
 
@@ -33,6 +34,17 @@ FullTransactionId widen(Xid xid) {
 
 }  // namespace
 
+// Whoever stamps something with the id changes the store.
+Xid ServerTransactions::current() {
+  note_change(rel_, ChangeKind::kPut);
+  return GetCurrentTransactionId();
+}
+
+FullXid ServerTransactions::current_full() {
+  note_change(rel_, ChangeKind::kPut);
+  return U64FromFullTransactionId(GetCurrentFullTransactionId());
+}
+
 bool ServerTransactions::sees(const Stamps& stamps) const {
   if (!happened(snapshot_, stamps.xmin, stamps.cmin)) return false;
   return stamps.xmax == kNoXid || !happened(snapshot_, stamps.xmax, stamps.cmax);
@@ -62,6 +74,11 @@ void ServerTransactions::note_read() {
 
 void ServerTransactions::note_write() {
   CheckForSerializableConflictIn(rel_, nullptr, InvalidBlockNumber);
+}
+
+void ServerTransactions::note_delete() {
+  note_write();
+  note_change(rel_, ChangeKind::kDelete);
 }
 
 Fate ServerTransactions::fate(const Stamps& stamps, Xid* holder) {

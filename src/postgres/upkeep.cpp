@@ -29,6 +29,7 @@ class UpkeepPace final : public Pace {
     vacuum_delay_point();
     tell();
     if (limits_.bytes_per_s > 0) slow_down();
+    if (asked_to_stop()) return end_early();
     if (!advanced()) return Status::Ok();
     const bool waited_for = limits_.gives_way && ++pauses_ % kLooksForWaiters == 0 &&
                             LockHasWaitersRelation(rel_, ShareUpdateExclusiveLock);
@@ -59,7 +60,9 @@ class UpkeepPace final : public Pace {
 
  private:
   static constexpr uint32_t kLooksForWaiters = 16;
-  static constexpr long kLongestNap_ms = 1000;
+  static constexpr long kLongestNap_ms = 100;  // and then asks whether to stop
+
+  bool asked_to_stop() const { return limits_.asked_to_stop != nullptr && limits_.asked_to_stop(); }
 
   Status end_early() {
     ended_early_ = true;
@@ -68,7 +71,7 @@ class UpkeepPace final : public Pace {
 
   // Sleeps until as much time has gone by as the bytes moved may take.
   void slow_down() {
-    for (;;) {
+    while (!asked_to_stop()) {
       const TimestampTz due =
           start_ + static_cast<TimestampTz>(static_cast<double>(report_.moved_bytes) /
                                             limits_.bytes_per_s * USECS_PER_SEC);

@@ -28,6 +28,8 @@ struct UpkeepLimits {
   bool compacts = true;      // false: cleans and checkpoints only
   bool gives_back = true;    // free space at the end of the file to the file system
   bool gives_way = true;     // ends early where somebody waits for the lock
+  // Where there is one, it is asked at every pause whether to end at once.
+  bool (*asked_to_stop)() = nullptr;
 };
 
 struct UpkeepReport {
