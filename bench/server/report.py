@@ -254,7 +254,7 @@ class Report:
         self.say("## From ten thousand values to ten million\n\nValues of 2.1 kB, random bytes. "
                  "Insert: time a value, from the count before on. Reads: random ids, for the first "
                  "time after the insert (what does not fit the page cache comes from the disk) and "
-                 "again. One round.")
+                 "again. One round, with max_wal_size = 1500MB.")
         names, _ = self.contenders(cells)
         rows = []
         for cell in sorted(cells, key=lambda cell: cell[1]):
