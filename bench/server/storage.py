@@ -29,7 +29,8 @@ class Storage:
                 self.life(Subject(self.server, contender, cell))
         if self.wanted & {"copy", "cold"}:
             self.copied([Subject(self.server, contender, cell, f"subject_{i}")
-                         for i, contender in enumerate(turns)])
+                         for i, contender in enumerate(turns)
+                         if contender.copy or "cold" in self.wanted])
 
     def source(self):
         """Reads the source: into the cache, and because every insert pays for it."""
@@ -112,11 +113,9 @@ class Storage:
             session.run("CHECKPOINT")
             self.note(subject, "copy", cell.count, session.timed(
                 f"\n\\copy {subject.table} {contender.copy} FROM '{cell.file}' (FORMAT binary)\n"))
-        elif "cold" in self.wanted:
+        else:
             subject.make()
             session.run(subject.sql(contender.insert))
-        else:
-            return
         subject.compare_values()
 
     def read_cold(self, subjects):
