@@ -161,6 +161,7 @@ class DeadVisitor final : public ChainVisitor {
     const auto tail = tail_of<ChainTail>(page);
     for (uint16_t i = tail.consumed; i < tail.count; i++) {
       const auto record = record_at<DeadRecord>(page, i);
+      if (record.bytes == 0) continue;  // an empty value's: it has no pieces
       if (!possible(record)) {
         TOASTSTORE_TRY(verification_->fault(block, "dead range holds impossible values"));
         continue;

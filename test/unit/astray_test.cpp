@@ -22,6 +22,7 @@ class Astray : public ::testing::Test {
  protected:
   Astray() : other_(store_, TestStore::plain()) {
     EXPECT_OK(create_store_pages(store_.context));
+    hand_out_all_ids(store_.context);
     for (uint64_t i = 1; i <= kEntries; i++) EXPECT_OK(insert(&store_, i * 2));
     MetaBody meta{};
     EXPECT_OK(read_meta(store_.context, &meta));

@@ -17,7 +17,12 @@ namespace {
 
 class Tree : public ::testing::Test {
  protected:
-  Tree() { EXPECT_OK(create_store_pages(store_.context)); }
+  Tree() { create(&store_); }
+
+  static void create(TestStore* store) {
+    EXPECT_OK(create_store_pages(store->context));
+    hand_out_all_ids(store->context);
+  }
 
   // An empty value's entry: a tree without a store.
   static Entry entry_of(uint64_t id) {
@@ -255,7 +260,7 @@ TEST_F(Tree, AbsorbingFollowsTheLinkNotTheMemory) {
   for (uint64_t victim = 1; victim < 8; victim++) {
     for (int read = 1; read <= 6; read++) {
       TestStore fresh;
-      ASSERT_OK(create_store_pages(fresh.context));
+      create(&fresh);
       for (uint64_t id = 1; id <= 9 * kLeafCapacity; id++) ASSERT_OK(insert_into(&fresh, id * 3));
       TestStore other(fresh, TestStore::plain());
       const uint64_t first = victim * kLeafCapacity * 3 + 3;
@@ -287,7 +292,7 @@ TEST_F(Tree, UnfinishedSplitsAreFinishedByTheNextWriter) {
     // The next insert splits a leaf under the root, or a leaf and its full parent, the root.
     const uint64_t before = grow ? 127 * 508 : 254;
     TestStore fresh;
-    ASSERT_OK(create_store_pages(fresh.context));
+    create(&fresh);
     for (uint64_t id = 1; id <= before; id++) ASSERT_OK(insert_into(&fresh, id));
     fresh.pager.mark();
     bool saw_unfinished = false;

@@ -202,4 +202,13 @@ void TestStore::expect_sound() {
   for (const FoundFault& fault : verify()) ADD_FAILURE() << fault;
 }
 
+void hand_out_all_ids(Context& context) {
+  MetaGuard meta;
+  EXPECT_OK(meta.open(context, Latch::kExclusive));
+  meta.body.next_id = max_id(StoreKind::kById) + 1;
+  Change change(context.pager, Step::kRaiseNextId);
+  meta.stage(&change);
+  EXPECT_OK(change.commit());
+}
+
 }  // namespace toaststore::test

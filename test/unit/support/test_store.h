@@ -124,6 +124,9 @@ std::ostream& operator<<(std::ostream& out, const FoundFault& fault);
     ASSERT_TRUE(ok_status.ok()) << ok_status;          \
   } while (0)
 
+// Notes that every id was handed out, for tests that insert entries of their own.
+void hand_out_all_ids(Context& context);
+
 }  // namespace toaststore::test
 
 #endif  // TOASTSTORE_TEST_UNIT_SUPPORT_TEST_STORE_H_
