@@ -7,7 +7,7 @@
 //
 // Invariants:
 //   * Latches are taken in one order: tree pages bottom-up and left to right, then journal and
-//     dead-list pages, then map pages, then meta.  Value pages are latched alone.
+//     dead-list pages, then map pages, then meta.  Nothing is latched while a value page is.
 //   * All that can fail comes before apply(): it cannot fail half-way.
 //   * Guards are skippable: they hold nothing but a pin and a latch, which the host's transaction
 //     abort releases too.

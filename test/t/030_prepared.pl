@@ -108,7 +108,8 @@ unseen_and_held($primary, 'prepared', 10000);
 $primary->stop('immediate');
 $primary->start;
 unseen_and_held($primary, 'after a crash', 20000, 30000);
-is(waits($primary, q[SELECT * FROM toaststore.verify('media')]), '55P03', 'verify waits for them, too');
+is(waits($primary, q[SELECT * FROM toaststore.verify('media', exact => true)]), '55P03',
+	'an exact verify waits for them, too');
 
 $primary->safe_psql('postgres', q[COMMIT PREPARED 'kept']);
 $state = committed($primary, $state, 10000);

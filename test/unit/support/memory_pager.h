@@ -3,8 +3,9 @@
 //
 // Rules it holds the engine to:
 //   * Nobody latches a page twice, and latches are taken in one order: tree pages bottom-up and
-//     left to right, then journal and dead-list pages, then map pages, then meta.  A value page is
-//     latched alone.  A page that was just picked from the map is nobody's and has no rank.
+//     left to right, then journal and dead-list pages, then map pages, then meta.  Nothing is
+//     latched while a value page is.  A page that was just picked from the map is nobody's and has
+//     no rank.
 //   * A change patches only pages that it latched exclusively, each listed once, within bounds,
 //     and leaves every one of them sound.  A piece goes only to a block that the map knows as
 //     taken for values, under the lane's lock, with no latch held.
