@@ -1,17 +1,19 @@
 // The toasting policy: core's own (heap_toast_insert_or_update), so that rows look as they do in a
 // heap table, and core, which runs its policy on what is left, finds nothing to do.
 //
-// It departs from core in one thing: a value that no compressor could make fit the row is not
-// compressed to find that out.
+// It departs from core in one thing: a value that will not fit the row is not compressed to the end
+// to find that out.  The store compresses it in its own way.
 
 #include "postgres/toaster.h"
+
+#include <lz4.h>
 
 namespace toaststore {
 
 namespace {
 
-// lz4 makes 255 bytes of one, pglz 88, at their very best.
-constexpr Size kBestRatio = 255;
+// pglz may make less of a value than lz4 does, but not half as much.
+constexpr Size kWorseThanPglz = 2;
 
 // A pointer to nothing: as long as the one that core will see.
 char placeholder[TOAST_POINTER_SIZE];
@@ -86,15 +88,25 @@ class Toaster {
     return TupleDescAttr(columns_, column)->attstorage == storage;
   }
 
+  // Would a value be too large for the row, however it is compressed?  lz4 stops where the room
+  // that it is given is full, so that of a long value only the beginning is looked at.
+  bool hopeless(int column, Size target) {
+    char room[kWorseThanPglz * MaxHeapTupleSize];
+    const Size limit = kWorseThanPglz * target;
+    const auto* value = reinterpret_cast<varlena*>(DatumGetPointer(values_[column]));
+    if (!can_move() || VARSIZE_ANY_EXHDR(value) <= limit) return false;
+    return LZ4_compress_default(VARDATA_ANY(value), room,
+                                static_cast<int>(VARSIZE_ANY_EXHDR(value)),
+                                static_cast<int>(limit)) == 0;
+  }
+
   // Round 1: compress EXTENDED values, and move out at once what is too large by itself.
   void compress_and_move(Size target) {
     while (too_large(target)) {
       const int column = toast_tuple_find_biggest_attribute(&context_, true, false);
       if (column < 0) return;
       ToastAttrInfo& attribute = attributes_[column];
-      const bool hopeless =
-          can_move() && static_cast<Size>(attribute.tai_size) / kBestRatio > target;
-      if (stored_as(column, TYPSTORAGE_EXTENDED) && !hopeless) {
+      if (stored_as(column, TYPSTORAGE_EXTENDED) && !hopeless(column, target)) {
         toast_tuple_try_compression(&context_, column);
       } else {
         attribute.tai_colflags |= TOASTCOL_INCOMPRESSIBLE;
