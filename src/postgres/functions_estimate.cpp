@@ -1,5 +1,7 @@
 // toaststore.estimate: what a table's long values would take in a store, told from a sample.
 
+#include <cmath>
+
 #include "engine/chunk_table.h"
 #include "engine/codec.h"
 #include "postgres/host.h"
@@ -73,7 +75,7 @@ void add_row(Sample* sample, const Options& options, HeapTuple row, TupleDesc co
   sample->rows++;
   int column = 0;
   for (int i = 0; i < declared->natts; i++) {
-    const Form_pg_attribute attribute = TupleDescAttr(declared, i);
+    const FormData_pg_attribute* attribute = TupleDescAttr(declared, i);
     if (attribute->attisdropped) continue;
     column++;
     if (attribute->attlen != -1) continue;
@@ -174,7 +176,7 @@ Datum toaststore_estimate(PG_FUNCTION_ARGS) {
   table_close(table, NoLock);
 
   const auto scaled = [&sampling](uint64 n) {
-    return static_cast<int64>(static_cast<double>(n) * 100 / sampling.percent + 0.5);
+    return static_cast<int64>(std::llround(static_cast<double>(n) * 100 / sampling.percent));
   };
   const int64 now = toast_bytes(toast);
   const int64 then = scaled(sample.store_bytes);

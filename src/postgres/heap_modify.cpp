@@ -213,7 +213,8 @@ void heap_multi_insert_rows(Relation rel, TupleTableSlot** slots, int count, Com
   RowMemory memory;
   ToastWriter writer(rel, options, static_cast<uint64_t>(count));
   TupleTableSlot** given = memory.in([&] {
-    auto** all = static_cast<TupleTableSlot**>(palloc(sizeof(*slots) * static_cast<Size>(count)));
+    auto** all =
+        static_cast<TupleTableSlot**>(palloc(sizeof(TupleTableSlot*) * static_cast<Size>(count)));
     for (int i = 0; i < count; i++) all[i] = toasted_slot(&writer, slots[i]);
     return all;
   });

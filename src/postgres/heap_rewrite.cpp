@@ -29,7 +29,7 @@ class TableCopy {
         target_(target),
         rewrite_(rewrite),
         oldest_xmin_(oldest_xmin),
-        writer_(table, target),
+        writer_(target),
         slot_(table_slot_create(table, nullptr)) {
     const auto natts = static_cast<Size>(RelationGetDescr(target)->natts);
     values_ = static_cast<Datum*>(palloc(natts * sizeof(Datum)));

@@ -6,8 +6,8 @@
 
 namespace toaststore {
 
-RewriteWriter::RewriteWriter(Relation table, Relation target)
-    : ToastWriter(target, HEAP_INSERT_SKIP_FSM | HEAP_INSERT_NO_LOGICAL, 0), original_(table) {}
+RewriteWriter::RewriteWriter(Relation target)
+    : ToastWriter(target, HEAP_INSERT_SKIP_FSM | HEAP_INSERT_NO_LOGICAL, 0) {}
 
 bool RewriteWriter::of_original(const varatt_external& pointer) const {
   return OidIsValid(table()->rd_toastoid) && pointer.va_toastrelid == table()->rd_toastoid;

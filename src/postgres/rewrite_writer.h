@@ -18,7 +18,7 @@ namespace toaststore {
 
 class RewriteWriter final : public ToastWriter {
  public:
-  RewriteWriter(Relation table, Relation target);
+  explicit RewriteWriter(Relation target);
 
   // The rows that are toasted from now on are this one.
   void begin_row(RewrittenRow* row) { row_ = row; }
@@ -34,7 +34,6 @@ class RewriteWriter final : public ToastWriter {
   bool share(uint64_t id, TransactionId deleter);
   uint64_t free_id();
 
-  Relation original_;
   uint64_t search_from_ = 0;  // for a free id, once those of the old store have wrapped; 0: not yet
 };
 
