@@ -123,6 +123,7 @@ TEST_F(FileCheckpoint, ThatFailsStopsWritersCleanly) {
   EXPECT_LE(log_bytes(), kMostLogBytes);
   EXPECT_TRUE(read_all(store_.get()) == values_);
   full = false;
+  files_.capacity = UINT64_MAX;
   EXPECT_OK(put(15000, &id));
   EXPECT_TRUE(read_all(store_.get()) == values_);
   die();
