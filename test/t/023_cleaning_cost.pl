@@ -49,7 +49,7 @@ for my $count ($small, 10 * $small)
 	$node->safe_psql('postgres', "VACUUM $store");
 	$pages{$count} = touched($store) - $before;
 	is($node->safe_psql('postgres', "SELECT count(*) FROM $store"), $count - $deletes, "$store is clean");
-	my $dead = $node->safe_psql('postgres', "SELECT reltuples FROM pg_class WHERE relname = '$store'");
+	my $dead = $node->safe_psql('postgres', "SELECT reltuples::bigint FROM pg_class WHERE relname = '$store'");
 	is($dead, $count - $deletes, 'and known to be');
 	$before = touched($store);
 	$node->safe_psql('postgres', "VACUUM $store");
