@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Toaststore;
 
-my $rounds = $ENV{TOASTSTORE_LONG} ? 100 : 8;
+my $rounds = $ENV{TOASTSTORE_LONG} ? 20 : 8;
 my $choices = srand($ENV{TOASTSTORE_SEED} // time ^ $$);
 note("TOASTSTORE_SEED=$choices");
 

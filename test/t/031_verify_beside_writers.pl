@@ -12,7 +12,7 @@ use StoreFile;
 use Test::More;
 use Toaststore;
 
-my $transactions = $ENV{TOASTSTORE_LONG} ? 5000 : 400;
+my $transactions = $ENV{TOASTSTORE_LONG} ? 1200 : 400;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;

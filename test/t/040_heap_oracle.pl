@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $long = $ENV{TOASTSTORE_LONG};
-my $steps = $ENV{TOASTSTORE_ORACLE_STEPS} // ($long ? 6000 : 400);
+my $steps = $ENV{TOASTSTORE_ORACLE_STEPS} // ($long ? 1200 : 400);
 my $seed = srand($ENV{TOASTSTORE_ORACLE_SEED} // time ^ $$);
 diag("TOASTSTORE_ORACLE_SEED=$seed TOASTSTORE_ORACLE_STEPS=$steps");
 

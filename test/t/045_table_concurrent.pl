@@ -15,7 +15,7 @@ use Test::More;
 use Toaststore;
 
 my $writers = 3;
-my $transactions = $ENV{TOASTSTORE_LONG} ? 1500 : 150;
+my $transactions = $ENV{TOASTSTORE_LONG} ? 300 : 150;
 my $choices = srand($ENV{TOASTSTORE_SEED} // time ^ $$);
 note("TOASTSTORE_SEED=$choices");
 
