@@ -72,10 +72,10 @@ Status stamp_deleted(Context& context, const Entry& seen, Xid deleter) {
   entry.xmax = deleter;
   entry.cmax = deleter == kNoXid ? 0 : context.transactions.command();
   seal_record(&entry);
+  const JournalRecord record{entry.id, deleter, JournalAction::kDelete, {}};
   Change change(context.pager, Step::kStampDeleted);
   stage_replace(place, entry, &change);
   if (deleter != kNoXid) {
-    const JournalRecord record{entry.id, deleter, JournalAction::kDelete, {}};
     auto tail = page.tail<ChainTail>();
     note_xid(deleter, &tail);
     stage_records(page, tail, &record, 1, &change);
