@@ -191,6 +191,7 @@ CREATE PROCEDURE toaststore.checkpoint(store regclass)
     LANGUAGE C;
 COMMENT ON PROCEDURE toaststore.checkpoint(regclass) IS
     'bring the accounts of a store up to date, without moving values';
+
 -- Statistics ----------------------------------------------------------------------------------
 
 CREATE FUNCTION toaststore.store_statistics(store oid, OUT size_bytes bigint,
