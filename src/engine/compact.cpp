@@ -23,8 +23,8 @@ namespace {
 
 // Not worth moving values for: 2 MB.
 constexpr uint32_t kSlackBlocks = 256;
-// Moving shows what else can be moved; the third round mostly finds nothing.
-constexpr int kMostRounds = 8;
+// What a round does shows what else can be done; the third mostly finds nothing.
+constexpr int kMostRounds = 16;
 // The longest run, and its successor's first page.
 constexpr uint32_t kMostRunBlocks = kExtentMaxLimit / 8000 + 2;
 
@@ -37,22 +37,30 @@ bool mostly_dead(const MapEntry& entry, double threshold) {
 }
 
 // What the map says of the whole store.
-struct Survey {
+class Survey {
+ public:
   double live_blocks = 0;
   uint64_t used_blocks = kFirstExtentBlock;
-  uint64_t end = kFirstExtentBlock;  // behind the last extent that is not free
+  uint64_t end = kFirstExtentBlock;  // behind the last extent that is needed
   uint64_t mostly_dead = 0;
 
-  void add(Extent extent, const MapEntry& entry, double threshold) {
+  void add(const MapPage& map, Extent extent, double threshold) {
+    const MapEntry& entry = map.entries[extent - map.first()];
     if (entry.kind == ExtentKind::kFree) return;
     const uint32_t blocks = extent_blocks(extent);
-    used_blocks += blocks;
+    map_blocks_ += blocks;
+    if (!map.holds_something(extent)) return;
+    used_blocks += map_blocks_;
+    live_blocks += map_blocks_;
+    map_blocks_ = 0;
     end = extent_end(extent);
-    const double live =
-        counted(entry) ? 1 - static_cast<double>(entry.values.dead_bytes) / entry.stored_bytes : 1;
-    live_blocks += live * blocks;
+    if (!counted(entry)) return;
+    live_blocks -= static_cast<double>(entry.values.dead_bytes) / entry.stored_bytes * blocks;
     if (toaststore::mostly_dead(entry, threshold)) mostly_dead++;
   }
+
+ private:
+  uint64_t map_blocks_ = 0;  // of the map's own extents, as long as nothing follows them
 };
 
 class Compactor {
@@ -64,9 +72,9 @@ class Compactor {
     const Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
     TOASTSTORE_TRY(status);
-    uint64_t moved = UINT64_MAX;
-    for (int round = 0; round < kMostRounds && report_->moved_bytes != moved; round++) {
-      moved = report_->moved_bytes;
+    uint64_t before = UINT64_MAX;
+    for (int round = 0; round < kMostRounds && done() != before; round++) {
+      before = done();
       Survey survey;
       TOASTSTORE_TRY(look(&survey));
       if (survey.mostly_dead > 0) {
@@ -136,6 +144,11 @@ class Compactor {
     const Extent first_;
   };
 
+  // Grows with everything that changes what a survey finds.
+  uint64_t done() const {
+    return report_->moved_bytes + report_->freed_blocks + report_->counted_extents;
+  }
+
   Status look(Survey* survey) {
     MetaBody meta;
     TOASTSTORE_TRY(read_meta(context_, &meta));
@@ -143,7 +156,7 @@ class Compactor {
       MapPage map;
       TOASTSTORE_TRY(map.open(context_, index, Latch::kShare));
       for (Extent extent = map.first(); extent < map.first() + kExtentsPerMapPage; extent++) {
-        survey->add(extent, map.of(extent), threshold_);
+        survey->add(map, extent, threshold_);
       }
     }
     return Status::Ok();

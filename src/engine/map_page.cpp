@@ -20,6 +20,13 @@ Status MapPage::open(Context& context, uint32_t map_page, Latch latch) {
   return Status::Ok();
 }
 
+bool MapPage::holds_something(Extent extent) const {
+  const MapEntry& entry = entries[extent - first()];
+  const bool itself =
+      extent == first() && index > 0 && entry.pages.used[0] == 1 && entry.pages.used[1] == 0;
+  return entry.kind != ExtentKind::kFree && !itself;
+}
+
 void MapPage::stage(Change* change, Extent from, Extent to) {
   for (Extent extent = from; extent < to; extent++) seal_record(&of(extent));
   change->write(change->add(guard), record_offset<MapEntry>(from - first()), &of(from),

@@ -17,6 +17,9 @@ struct MapPage {
   Extent first() const { return index * kExtentsPerMapPage; }
   MapEntry& of(Extent extent) { return entries[extent - first()]; }
 
+  // Is there something in the extent, other than a page of the map that goes when nothing follows?
+  bool holds_something(Extent extent) const;
+
   // Latches and proves every entry; nothing stays latched where that fails.
   Status open(Context& context, uint32_t map_page, Latch latch = Latch::kExclusive);
 

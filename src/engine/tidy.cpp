@@ -119,14 +119,11 @@ Status free_page_extents(Context& context, uint32_t index, CleanReport* report) 
   return Status::Ok();
 }
 
-// The map page's extents in use end before *last; false where there is none but its own.
+// The map page's last extent in use; false where there is none but its own.
 bool last_in_use(const MapPage& map, Extent* last) {
   for (uint32_t i = kExtentsPerMapPage; i-- > 0;) {
-    const MapEntry& entry = map.entries[i];
-    const bool itself = i == 0 && entry.pages.used[0] == 1 && entry.pages.used[1] == 0;
-    if (entry.kind == ExtentKind::kFree || (itself && map.index > 0)) continue;
     *last = map.first() + i;
-    return true;
+    if (map.holds_something(*last)) return true;
   }
   return false;
 }

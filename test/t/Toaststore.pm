@@ -7,6 +7,7 @@ use warnings;
 
 use Digest::SHA qw(sha256 sha256_hex);
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -103,13 +104,19 @@ sub start_again
 	BAIL_OUT('the server does not start any more');
 }
 
-# Waits until a server that lost a backend takes queries again.
+# Waits until a server that lost a backend takes queries again. The query is an argument: a psql that
+# is refused reads no input, and writing to it would break the test.
 sub wait_until_up
 {
 	my ($node) = @_;
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
-	  or BAIL_OUT('the server does not recover');
-	return;
+	my @psql = ('psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_is_in_recovery()');
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($out, $err) = ('', '');
+		return if IPC::Run::run(\@psql, '<', \undef, '>', \$out, '2>', \$err) && $out eq "f\n";
+		usleep(100_000);
+	}
+	BAIL_OUT('the server does not recover');
 }
 
 1;
