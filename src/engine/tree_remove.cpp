@@ -63,12 +63,14 @@ Status latch_child(Context& context, const Child& child, uint8_t level, PageGuar
   return Status::Ok();
 }
 
+// The right one's records are copied, so it is spent or the two hold little: a spent left one waits
+// for that, or the oldest values' deletion would copy every page of the tree.
 bool can_absorb(const TreeTail& left, const TreeTail& right) {
   const int sum = left.count + right.count;
   const uint16_t most = capacity(left.start.level);
   return right.right != kNoBlock &&
          ((left.flags | right.flags) & (kSplitIncomplete | kMoved)) == 0 &&
-         sum <= (spent(left) || spent(right) ? most : most / 2);
+         sum <= (spent(right) ? most : most / 2);
 }
 
 // The one change.  REQUIRES: all four pages latched exclusively; `index` is right's downlink.

@@ -229,6 +229,21 @@ TEST_P(TreeRemoval, UntilEmptyGivesThePagesBack) {
 
 INSTANTIATE_TEST_SUITE_P(Orders, TreeRemoval, ::testing::Values(0, 1, 2));
 
+// A leaf that is emptied goes into its left neighbour; the first one, which has none, waits for the
+// next to be emptied.
+TEST_F(Tree, DeletingTheOldestCopiesNoLeaf) {
+  for (uint64_t id = 1; id <= 6 * kLeafCapacity; id++) insert(id);
+  for (uint64_t leaf = 0; leaf < 4; leaf++) {
+    const uint64_t first = leaf * kLeafCapacity + 1;
+    for (uint64_t i = 0; i < kLeafCapacity; i++) ASSERT_OK(take_from_leaf(&store_, first + i));
+    store_.pager.forget_patched();
+    ASSERT_OK(absorb_sparse(store_.context, first));
+    EXPECT_LE(store_.pager.patched_bytes(), 1000u) << leaf;
+  }
+  EXPECT_EQ(counts(0), (std::vector<int>{0, 127, 127}));
+  store_.expect_sound();
+}
+
 // The second leaf from the right is empty: only its left neighbour can take it.
 TEST_F(Tree, AnEmptyLeafBesideTheRightmostIsAbsorbed) {
   for (uint64_t id = 1; id <= 3 * 127; id++) insert(id);

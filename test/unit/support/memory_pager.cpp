@@ -206,6 +206,7 @@ Status MemoryPager::apply(const Change& change) {
     }
     Frame& frame = this->frame(change.page(patch.page).block);
     std::memcpy(frame.bytes.data() + patch.offset, patch.bytes, patch.length);
+    patched_bytes_ += patch.length;
   }
   for (int i = 0; i < change.pages(); i++) {
     frame(change.page(i).block).fresh = false;

@@ -63,6 +63,9 @@ class MemoryPager final : public Pager {
   // The most pages latched or written between two pauses since forget_stretches().
   uint64_t longest_stretch() const { return longest_stretch_; }
   void forget_stretches() { stretch_ = longest_stretch_ = 0; }
+  // Bytes that changes have patched since forget_patched().
+  uint64_t patched_bytes() const { return patched_bytes_; }
+  void forget_patched() { patched_bytes_ = 0; }
   // No failure any more; latches and lanes are free as after a restart.
   void reopen();
 
@@ -123,6 +126,7 @@ class MemoryPager final : public Pager {
   bool lanes_[kLanes] = {};
   bool creating_ = false;
 
+  uint64_t patched_bytes_ = 0;
   uint64_t pauses_ = 0;
   uint64_t calls_ = 0;
   uint64_t fail_call_ = 0;
