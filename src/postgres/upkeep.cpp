@@ -111,7 +111,9 @@ UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* repo
     const TimestampTz now = GetCurrentTimestamp();
     check(note_upkeep(context, limits.compacts ? now : 0, now), rel);
   }
-  if (done && limits.gives_back) report->given_back_blocks += give_back(&handle);
+  if (done && limits.gives_back) {
+    report->end_in_use = !give_back(&handle, &report->given_back_blocks);
+  }
   handle.keep();
   pgstat_progress_end_command();
   return done ? UpkeepResult::kDone : UpkeepResult::kMore;
@@ -145,7 +147,7 @@ bool has_ready(StoreHandle* handle, ChainId chain, Block head, Xid horizon) {
 
 }  // namespace
 
-bool store_needs_upkeep(Relation rel) {
+bool store_needs_upkeep(Relation rel, double threshold) {
   StoreHandle handle(rel, nullptr);
   MetaBody meta;
   const Status status = read_meta(handle.context(), &meta);
@@ -158,7 +160,10 @@ bool store_needs_upkeep(Relation rel) {
       return true;
     }
   }
-  return false;
+  bool found;
+  check(find_uncounted(handle.context(), &found), rel);
+  if (!found) check(find_compactable(handle.context(), threshold, &found), rel);
+  return found || can_give_back(&handle);
 }
 
 }  // namespace toaststore
