@@ -1,8 +1,5 @@
-# After a start of the server each store is looked at once, and a worker visits those in which
-# something is left to be done, whatever that is: no others.
-#
-# A visit ends in an error here, as soon as it has begun. So the view tells which stores were visited,
-# and each stays as it is.
+# A worker finds what is to be done: in each store after a start of the server, in a database that is
+# made, and what it had to leave for later. It visits no store in which nothing is.
 
 use strict;
 use warnings;
@@ -30,6 +27,11 @@ $node->safe_psql('postgres', q[
 	$$ SELECT substr(decode(repeat(md5(seed::text), length / 16 + 1), 'hex'), 1, length) $$;
 	CREATE FUNCTION put_some(store regclass, count int) RETURNS bigint LANGUAGE sql AS
 	$$ SELECT count(toaststore.put(store, bytes(n, 50000))) FROM generate_series(1, count) n $$]);
+
+# --- after a start ---------------------------------------------------------------------------------
+
+# Each store is looked at. A visit ends in an error here as soon as it has begun: so the view tells
+# which stores were visited, and each stays as it is.
 
 # Runs SQL that fails at a step.
 sub stop_at
@@ -116,6 +118,72 @@ for my $store (@stores)
 {
 	is(verify_store($node, $store), '', "$store is sound");
 }
+
+# --- a database that is made -----------------------------------------------------------------------
+
+# Settings of the server, at once.
+sub set
+{
+	my ($settings) = @_;
+	$node->append_conf('postgresql.conf', $settings);
+	$node->reload;
+	return;
+}
+
+# Waits until a query about a store's row of the view is true.
+sub wait_for_store
+{
+	my ($what, $store, $condition, $database) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	ok($node->poll_query_until($database // 'postgres',
+			"SELECT $condition FROM toaststore.stat_stores WHERE store = '$store'::regclass"), $what)
+	  or die 'it would not come by itself later';
+	return;
+}
+
+set("toaststore.stop_at = ''\ntoaststore.worker = off");
+$node->safe_psql('postgres', 'DELETE FROM a_change');
+$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE postgres');
+set('toaststore.worker = on');
+wait_for_store('a worker comes to a new database', 'a_change', 'unprocessed_changes = 0', 'copy');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# --- what was left for later -----------------------------------------------------------------------
+
+# What a transaction keeps is left by a worker, who comes back when it may be gone. The visit that
+# finds it is over when the worker is: it has done something, so that the view tells of it.
+sub comes_back
+{
+	my ($what, $store, $keeps, $work, $left, $gone) = @_;
+	set('toaststore.worker = off');
+	my $session = $node->background_psql('postgres');
+	$session->query_safe($keeps);
+	$node->psql('postgres', $work);
+	my $start = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+	set('toaststore.worker = on');
+	wait_for_store("$what: a worker comes", $store, "last_checkpoint > '$start'");
+	$node->poll_query_until('postgres', q[SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'toaststore worker'])
+	  or die 'the worker stays';
+	is($node->safe_psql('postgres',
+			"SELECT $left AND worker_due IS NOT NULL FROM toaststore.stat_stores WHERE store = '$store'::regclass"),
+		't', "$what: it leaves that, and is to come back");
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_store("$what: it does when the transaction is over", $store, "$gone AND worker_due IS NULL");
+	is(verify_store($node, $store), '', "$what: the store is sound");
+	return;
+}
+
+$node->safe_psql('postgres', q[SELECT toaststore.create_store('media', compression => 'none'); SELECT put_some('media', 200)]);
+comes_back('values of a snapshot', 'media', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1',
+	'DELETE FROM media WHERE id % 2 = 0', 'unprocessed_changes > 0', 'unprocessed_changes = 0');
+# A put that fails between its chunks leaves no change to look at, but whole extents.
+comes_back('extents of a put that failed', 'media', 'BEGIN; SELECT pg_current_xact_id()',
+	q[SET toaststore.stop_at = 'put_chunk:error:100'; SELECT toaststore.put('media', bytes(1, 10000000))],
+	'unprocessed_changes = 0 AND open_bytes > 4000000', 'open_bytes < 4000000');
+# Who reads the store keeps its file from becoming shorter.
+comes_back('the end of a file', 'media', q[BEGIN; SELECT count(*) FROM media],
+	'DELETE FROM media', 'live_bytes = 0 AND size_bytes > 4000000', 'size_bytes < 4000000');
 $node->stop;
 
 done_testing();
