@@ -32,7 +32,7 @@ struct CleanReport {
   uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
   // Not counted yet, for whoever wrote to them may not be over:
   uint64_t left_extents = 0;
-  Xid horizon = kNoXid;        // up to which the journals were looked at; kNoXid: there are none
+  Xid horizon = kNoXid;  // up to which the journals were looked at; kNoXid: there are none
   // Of compaction, how far it is:
   uint64_t extents_to_do = 0;
   uint64_t extents_done = 0;
