@@ -37,6 +37,7 @@ struct CleanReport {
   uint64_t extents_to_do = 0;
   uint64_t extents_done = 0;
   // Of the journal records that had to be left, for not every snapshot has seen how they ended:
+  bool reads_left = true;    // asked for: all of them are read, not the first of each journal only
   Xid oldest_left = kNoXid;  // kNoXid: none is left
   uint64_t left_puts = 0;
   uint64_t left_deletes = 0;

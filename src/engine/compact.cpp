@@ -92,9 +92,9 @@ class Compactor {
         report_->extents_to_do += survey.mostly_dead;
         MostlyDead queue(this);
         TOASTSTORE_TRY(empty_extents(context_, &queue, report_));
-      } else {
-        TOASTSTORE_TRY(shrink(survey));
       }
+      // Those that hold a damaged value stay mostly dead.
+      if (done() == before) TOASTSTORE_TRY(shrink(survey));
       // Lanes have moved on, and what they left may be mostly dead.
       TOASTSTORE_TRY(tidy_extents(context_, report_));
       TOASTSTORE_TRY(count_extents(context_, report_));

@@ -152,6 +152,7 @@ Status ServerPager::apply(const Change& change) {
     }
   }
   END_CRIT_SECTION();
+  changes_++;
   stop_after(change.step());
   return Status::Ok();
 }

@@ -100,6 +100,7 @@ void look_after_store() {
   limits.threshold = compaction_threshold;
   limits.bytes_per_s = compaction_rate_kb * 1024.0;
   UpkeepReport report;
+  report.cleaned.reads_left = false;
   UpkeepResult result = UpkeepResult::kDone;
   StartTransactionCommand();
   const char* name = get_rel_name(in_hand.key.store);

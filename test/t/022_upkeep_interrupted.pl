@@ -122,6 +122,35 @@ is($node->safe_psql('postgres', $settled), '0|t|t', 'without writers VACUUM brin
 is($node->safe_psql('postgres', $contents), $before, 'with the same values');
 is(verify_store($node, 'media'), '', 'in a sound store');
 
+# Who waits for the store does not wait until the work is done: whatever brought it on since the
+# last batch began, here that dead bytes were charged, the batch ends.
+$node->safe_psql('postgres', q[
+	SELECT toaststore.create_store('many', compression => 'none');
+	INSERT INTO many (value) SELECT bytes(n, 100) FROM generate_series(1, 40000) n;
+	VACUUM many;
+	DELETE FROM many WHERE id % 3 = 0]);
+(undef, undef, $errors) = $node->psql('postgres',
+	"SET toaststore.stop_at = 'clean:error:50';\nCALL toaststore.checkpoint('many')");
+like($errors, qr/stopped at clean/, 'the journals are consumed, the list of dead ranges is not');
+is($node->safe_psql('postgres', q[SELECT unprocessed_changes, dead_bytes < 400000 FROM toaststore.stat_stores WHERE store = 'many'::regclass]),
+	'0|t', 'its bytes are not all charged');
+my $caller = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-c', q[SET toaststore.stop_at = 'clean:wait:16'],
+		'-c', q[CALL toaststore.checkpoint('many')] ], '<' => \undef, '>' => \my $said, '2>' => \my $failed);
+$node->poll_query_until('postgres', q[SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'advisory'])
+  or die 'the list is not reached';
+my $charged = '';
+my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		q[BEGIN; LOCK TABLE many; SELECT dead_bytes < 1000000 FROM toaststore.stat_stores WHERE store = 'many'::regclass; COMMIT] ],
+	'<' => \undef, '>' => \$charged, '2>' => \my $refused);
+$node->poll_query_until('postgres', q[SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'many'::regclass])
+  or die 'nobody waits';
+$holder->query_safe('SELECT pg_advisory_unlock(8153)');
+$_->finish for $locker, $caller;
+is($charged, "t\n", 'a batch ends for who waits');
+is($node->safe_psql('postgres', q[SELECT dead_bytes > 1200000 FROM toaststore.stat_stores WHERE store = 'many'::regclass]),
+	't', 'and the next one goes on to the end');
+is(verify_store($node, 'many'), '', 'in a sound store');
+
 $holder->{run}->kill_kill;
 $node->stop;
 
