@@ -1,5 +1,8 @@
 -- What VACUUM, compact() and checkpoint() do for a store: what nobody needs goes, the file becomes
 -- smaller, transaction ids are not kept for ever, and what remains is as it was.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS toaststore;
+RESET client_min_messages;
 \set VERBOSITY terse
 CREATE FUNCTION random_bytes(seed bigint, length int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT substr(string_agg(sha256((seed || ':' || i)::bytea), '' ORDER BY i), 1, length)

@@ -144,14 +144,12 @@ my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres')
 	'<' => \undef, '>' => \$charged, '2>' => \my $refused);
 $node->poll_query_until('postgres', q[SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'many'::regclass])
   or die 'nobody waits';
-$holder->query_safe('SELECT pg_advisory_unlock(8153)');
+$holder->{run}->kill_kill;
 $_->finish for $locker, $caller;
 is($charged, "t\n", 'a batch ends for who waits');
 is($node->safe_psql('postgres', q[SELECT dead_bytes > 1200000 FROM toaststore.stat_stores WHERE store = 'many'::regclass]),
 	't', 'and the next one goes on to the end');
 is(verify_store($node, 'many'), '', 'in a sound store');
-
-$holder->{run}->kill_kill;
 $node->stop;
 
 done_testing();
