@@ -1,5 +1,8 @@
 -- What VACUUM, compact() and checkpoint() do for a store: what nobody needs goes, the file becomes
 -- smaller, transaction ids are not kept for ever, and what remains is as it was.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS toaststore;
+RESET client_min_messages;
 \set VERBOSITY terse
 CREATE FUNCTION random_bytes(seed bigint, length int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT substr(string_agg(sha256((seed || ':' || i)::bytea), '' ORDER BY i), 1, length)
@@ -97,6 +100,21 @@ SET toaststore.compaction_threshold = 1;
 SET toaststore.compaction_rate = -1;
 SELECT name, setting, unit, min_val, max_val, context FROM pg_settings WHERE name LIKE 'toaststore.compaction%';
 
+-- VACUUM FULL leaves no more than a tenth of dead bytes, where VACUUM leaves a half.
+SELECT toaststore.create_store('full_one', compression => 'none') \gset
+INSERT INTO full_one (value) SELECT random_bytes(n, 5000) FROM generate_series(1, 3000) n;
+DELETE FROM full_one WHERE id % 5 < 2;
+CREATE TABLE remaining AS SELECT id, sha256(value) AS hash FROM full_one;
+VACUUM full_one;
+SELECT dead_bytes > 0.6 * live_bytes AS many_dead FROM toaststore.stat_stores WHERE store = 'full_one'::regclass;
+SELECT pg_relation_filenode('full_one') AS file \gset
+VACUUM FULL full_one;
+SELECT pg_relation_filenode('full_one') <> :file AS other_file,
+       pg_relation_size('full_one') < 3000000 + 1.1 / 0.9 * (SELECT sum(length(value)) FROM full_one) AS small,
+       unprocessed_changes, dead_bytes < 0.12 * live_bytes AS few_dead
+  FROM toaststore.stat_stores WHERE store = 'full_one'::regclass;
+SELECT count(*) FILTER (WHERE hash = sha256(value)) AS same, count(*) AS of FROM remaining FULL JOIN full_one USING (id);
+SELECT * FROM toaststore.verify('full_one', exact => true);
 -- An empty store, one without a page, and temporary ones.
 DELETE FROM kept;
 DELETE FROM expected;
@@ -116,5 +134,5 @@ DELETE FROM scratch WHERE id > 10;
 VACUUM scratch;
 SELECT count(*), pg_relation_size('scratch') < 2000000 AS small FROM scratch;
 SELECT count(*) FROM toaststore.verify('scratch');
-DROP TABLE kept, expected, plain, untouched, scratch;
+DROP TABLE kept, expected, plain, full_one, remaining, untouched, scratch;
 DROP FUNCTION same, within_bound, random_bytes;

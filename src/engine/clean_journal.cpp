@@ -226,7 +226,7 @@ class JournalCleaner {
         const auto record = record_at<JournalRecord>(page.data(), i);
         (record.action == JournalAction::kPut ? report_->left_puts : report_->left_deletes)++;
       }
-      block = tail.next;
+      block = report_->reads_left ? tail.next : kNoBlock;
     }
     return Status::Ok();
   }

@@ -30,11 +30,14 @@ struct CleanReport {
   uint64_t moved_bytes = 0;    // stored bytes of values copied
   uint64_t lost_ranges = 0;    // dead pieces whose table can not be read: counted with their extent
   uint64_t stuck_extents = 0;  // hold a damaged value, and stay as they are
-  Xid horizon = kNoXid;        // up to which the journals were looked at; kNoXid: there are none
+  // Not counted yet, for whoever wrote to them may not be over:
+  uint64_t left_extents = 0;
+  Xid horizon = kNoXid;  // up to which the journals were looked at; kNoXid: there are none
   // Of compaction, how far it is:
   uint64_t extents_to_do = 0;
   uint64_t extents_done = 0;
   // Of the journal records that had to be left, for not every snapshot has seen how they ended:
+  bool reads_left = true;    // asked for: all of them are read, not the first of each journal only
   Xid oldest_left = kNoXid;  // kNoXid: none is left
   uint64_t left_puts = 0;
   uint64_t left_deletes = 0;
@@ -58,7 +61,12 @@ Status tidy_extents(Context& context, CleanReport* report);
 // constant and there is room for them before.
 Status compact_extents(Context& context, double threshold, CleanReport* report);
 
-// All but the last: the store is as tidy as it gets without moving values.
+// Does the map tell of extents that count_extents() would count, or compact_extents() would empty?
+// They change nothing.
+Status find_uncounted(Context& context, bool* found);
+Status find_compactable(Context& context, double threshold, bool* found);
+
+// All but compaction: the store is as tidy as it gets without moving values.
 Status clean(Context& context, CleanReport* report);
 
 // All of it.

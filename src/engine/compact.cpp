@@ -68,6 +68,17 @@ class Compactor {
   Compactor(Context& context, double threshold, CleanReport* report)
       : context_(context), threshold_(threshold), report_(report) {}
 
+  // Would run() move values?  Single pages alone are not worth a visit.
+  Status find(bool* found) {
+    Survey survey;
+    TOASTSTORE_TRY(look(&survey));
+    *found = survey.mostly_dead > 0;
+    const Block target = bound(survey);
+    if (*found || survey.end <= target) return Status::Ok();
+    Extent extent;
+    return LastExtents(this, static_cast<Block>(survey.end), target).next(&extent, found);
+  }
+
   Status run() {
     const Status status = load_hints(context_);
     if (status.is(Code::kNotFound)) return Status::Ok();
@@ -81,9 +92,9 @@ class Compactor {
         report_->extents_to_do += survey.mostly_dead;
         MostlyDead queue(this);
         TOASTSTORE_TRY(empty_extents(context_, &queue, report_));
-      } else {
-        TOASTSTORE_TRY(shrink(survey));
       }
+      // Those that hold a damaged value stay mostly dead.
+      if (done() == before) TOASTSTORE_TRY(shrink(survey));
       // Lanes have moved on, and what they left may be mostly dead.
       TOASTSTORE_TRY(tidy_extents(context_, report_));
       TOASTSTORE_TRY(count_extents(context_, report_));
@@ -162,11 +173,16 @@ class Compactor {
     return Status::Ok();
   }
 
-  Status shrink(const Survey& survey) {
-    const double bound = survey.live_blocks / (1 - threshold_) + kSlackBlocks;
+  // Where the file may end.
+  Block bound(const Survey& survey) const {
+    const double most = survey.live_blocks / (1 - threshold_) + kSlackBlocks;
     const double fits = static_cast<double>(survey.used_blocks + kSlackBlocks);
-    if (static_cast<double>(survey.end) <= std::max(bound, fits)) return Status::Ok();
-    const auto target = static_cast<Block>(std::max(bound, fits));
+    return static_cast<Block>(std::min(std::max(most, fits), static_cast<double>(UINT32_MAX)));
+  }
+
+  Status shrink(const Survey& survey) {
+    const Block target = bound(survey);
+    if (survey.end <= target) return Status::Ok();
     TOASTSTORE_TRY(move_pages(static_cast<Block>(survey.end), target));
     TOASTSTORE_TRY(leave_lanes(context_, target, report_));
     TOASTSTORE_TRY(count_extents(context_, report_));
@@ -217,6 +233,11 @@ class Compactor {
 
 Status compact_extents(Context& context, double threshold, CleanReport* report) {
   return Compactor(context, threshold, report).run();
+}
+
+Status find_compactable(Context& context, double threshold, bool* found) {
+  CleanReport unused;
+  return Compactor(context, threshold, &unused).find(found);
 }
 
 }  // namespace toaststore

@@ -23,6 +23,16 @@ struct ListEnd {
   friend bool operator==(const ListEnd&, const ListEnd&) = default;
 };
 
+// Is it in nobody's run, and not counted yet?
+bool uncounted(const MetaBody& meta, Extent extent, const MapEntry& entry) {
+  if (entry.kind != ExtentKind::kValues || (entry.values.flags & kCounted) != 0) return false;
+  const Block start = extent_start(extent);
+  for (const Lane& lane : meta.lanes) {
+    if (start < lane.run_end && extent_end(extent) > lane.run_start) return false;
+  }
+  return true;
+}
+
 class Counter {
  public:
   Counter(Context& context, CleanReport* report)
@@ -37,12 +47,18 @@ class Counter {
     // Who has begun by now may stamp an extent that is looked at below, and is not over then.
     oldest_ = context_.transactions.oldest_running();
     TOASTSTORE_TRY(read_meta(context_, &meta));
+    report_->left_extents = 0;
     for (uint32_t index = 0; index < meta.map_pages; index++) {
       TOASTSTORE_TRY(copy_map(index));
       for (uint32_t i = 0; i < kExtentsPerMapPage; i++) {
         const Extent extent = index * kExtentsPerMapPage + i;
-        if (!ready(meta, extent, work().entries[i])) continue;
-        TOASTSTORE_TRY(count(extent, work().entries[i]));
+        const MapEntry& entry = work().entries[i];
+        if (!uncounted(meta, extent, entry)) continue;
+        if (entry.values.writer < oldest_) {
+          TOASTSTORE_TRY(count(extent, entry));
+        } else {
+          report_->left_extents++;
+        }
       }
     }
     return Status::Ok();
@@ -59,18 +75,6 @@ class Counter {
     TOASTSTORE_TRY(map.open(context_, index, Latch::kShare));
     std::memcpy(static_cast<void*>(work().entries), map.entries, sizeof(map.entries));
     return Status::Ok();
-  }
-
-  bool ready(const MetaBody& meta, Extent extent, const MapEntry& entry) const {
-    if (entry.kind != ExtentKind::kValues || (entry.values.flags & kCounted) != 0 ||
-        entry.values.writer >= oldest_) {
-      return false;
-    }
-    const Block start = extent_start(extent);
-    for (const Lane& lane : meta.lanes) {
-      if (start < lane.run_end && extent_end(extent) > lane.run_start) return false;
-    }
-    return true;
   }
 
   Status count(Extent extent, const MapEntry& seen) {
@@ -189,6 +193,21 @@ class Counter {
 
 Status count_extents(Context& context, CleanReport* report) {
   return Counter(context, report).run();
+}
+
+Status find_uncounted(Context& context, bool* found) {
+  *found = false;
+  const FullXid oldest = context.transactions.oldest_running();
+  MetaBody meta;
+  TOASTSTORE_TRY(read_meta(context, &meta));
+  for (uint32_t index = 0; index < meta.map_pages && !*found; index++) {
+    MapPage map;
+    TOASTSTORE_TRY(map.open(context, index, Latch::kShare));
+    for (Extent extent = map.first(); extent < map.first() + kExtentsPerMapPage; extent++) {
+      *found |= uncounted(meta, extent, map.of(extent)) && map.of(extent).values.writer < oldest;
+    }
+  }
+  return Status::Ok();
 }
 
 }  // namespace toaststore

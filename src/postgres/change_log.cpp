@@ -16,8 +16,8 @@ namespace toaststore {
 
 namespace {
 
-// A fragment costs two numbers: more equal bytes than that between two that differ are worth leaving
-// out.
+// A fragment costs two numbers: more equal bytes than that between two that differ are worth
+// leaving out.
 constexpr size_t kFragmentHeaderBytes = 2 * sizeof(OffsetNumber);
 constexpr uint16_t kWorthASplit = kFragmentHeaderBytes + 1;
 // No byte of a page is patched more than twice, and equal runs that are left out pay for the header
@@ -152,6 +152,7 @@ Status ServerPager::apply(const Change& change) {
     }
   }
   END_CRIT_SECTION();
+  changes_++;
   stop_after(change.step());
   return Status::Ok();
 }

@@ -41,6 +41,7 @@ UpkeepResult run_batch(Oid relid, UpkeepLimits limits, const char* procedure) {
   limits.threshold = toaststore::compaction_threshold;
   limits.bytes_per_s = toaststore::compaction_rate_kb * 1024.0;
   UpkeepReport report;
+  report.cleaned.reads_left = false;
   const UpkeepResult result = toaststore::upkeep(rel, limits, &report);
   table_close(rel, NoLock);
   if (table != nullptr) table_close(table, NoLock);

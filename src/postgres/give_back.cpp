@@ -40,23 +40,27 @@ bool look(StoreHandle* handle, Ends* ends) {
 
 }  // namespace
 
-uint64_t give_back(StoreHandle* handle) {
+bool can_give_back(StoreHandle* handle) {
+  Ends ends;
+  return look(handle, &ends);
+}
+
+bool give_back(StoreHandle* handle, uint64_t* given_blocks) {
   Relation rel = handle->rel();
   Ends ends;
-  if (!look(handle, &ends)) return 0;
-  if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
+  if (!look(handle, &ends)) return true;
+  if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return false;
   // Somebody may have come in between.
-  uint64_t given = 0;
   if (look(handle, &ends)) {
     check(drop_map_pages(handle->context()), rel);
     forget_store_everywhere(rel);
     RelationTruncate(rel, ends.needed);
     handle->pager().forget_blocks();
-    given = ends.file - ends.needed;
+    *given_blocks += ends.file - ends.needed;
     stop_after(Step::kGiveBack);
   }
   UnlockRelation(rel, AccessExclusiveLock);
-  return given;
+  return true;
 }
 
 }  // namespace toaststore

@@ -7,9 +7,12 @@
 
 namespace toaststore {
 
-// Returns how many blocks went.  Where it is not worth it, or somebody is using the store, none.
-// REQUIRES: ShareUpdateExclusiveLock on the store.
-uint64_t give_back(StoreHandle* handle);
+// Is there enough of it to be worth while?
+bool can_give_back(StoreHandle* handle);
+
+// Gives it back, if it is worth while, and counts the blocks.  False where it could not, for
+// somebody uses the store.  REQUIRES: ShareUpdateExclusiveLock on the store.
+bool give_back(StoreHandle* handle, uint64_t* given_blocks);
 
 }  // namespace toaststore
 

@@ -56,6 +56,8 @@ class ServerPager final : public Pager {
   Status pause(Step step) override;
 
   Block known_blocks() const { return known_blocks_; }
+  // Changes that were applied.
+  uint64_t changes() const { return changes_; }
   // Pieces of values are logged so that logical decoding finds them.
   void set_logical(bool logical) { logical_ = logical; }
   // The file may have become shorter.
@@ -68,6 +70,7 @@ class ServerPager final : public Pager {
   Block known_blocks_;  // the file has at least as many
   bool logical_ = false;
   Pace* pace_ = nullptr;
+  uint64_t changes_ = 0;
 };
 
 // Logs a value once more, for logical decoding only.  REQUIRES: the store has pages.

@@ -1,9 +1,27 @@
 // What happens to a store as a relation: creation, truncation, copying, size estimates.
 
+#include "engine/cleaner.h"
 #include "engine/meta.h"
+#include "postgres/give_back.h"
 #include "postgres/store_am.h"
 
 namespace toaststore {
+
+namespace {
+
+// The least that toaststore.compaction_threshold can be.
+constexpr double kFullThreshold = 0.1;
+
+// REQUIRES: AccessExclusiveLock on the store.
+void make_compact(Relation rel) {
+  StoreHandle handle(rel, nullptr);
+  CleanReport report;
+  check(compact(handle.context(), kFullThreshold, &report), rel);
+  uint64_t given_blocks = 0;
+  give_back(&handle, &given_blocks);
+}
+
+}  // namespace
 
 // As heap's.  The store's first pages are made by its first put, so that an empty store is an empty
 // file, and the init fork of an unlogged one too.
@@ -74,13 +92,14 @@ void relation_copy_data(Relation rel, const RelFileNode* file) {
   smgrclose(target);
 }
 
-// VACUUM FULL: pages know nothing of the file they are in, so the copy is the same store, its
-// transaction ids and journals included.
+// VACUUM FULL: the store is made as small as it can be and copied.  Pages know nothing of the file
+// they are in, so the copy is the same store, its transaction ids and journals included.
 void relation_copy_for_cluster(Relation rel, Relation target, Relation index, bool use_sort,
                                TransactionId oldest_xmin, TransactionId* xid_cutoff,
                                MultiXactId* multi_cutoff, double* tuples, double* vacuumed,
                                double* recently_dead) {
   (void)index, (void)use_sort, (void)oldest_xmin;
+  make_compact(rel);
   FlushRelationBuffers(rel);
   RelationCopyStorage(RelationGetSmgr(rel), RelationGetSmgr(target), MAIN_FORKNUM,
                       rel->rd_rel->relpersistence);

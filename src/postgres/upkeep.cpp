@@ -22,8 +22,12 @@ namespace {
 // the lock, and tells how far it has come.
 class UpkeepPace final : public Pace {
  public:
-  UpkeepPace(Relation rel, const UpkeepLimits& limits, const CleanReport& report)
-      : rel_(rel), limits_(limits), report_(report), start_(GetCurrentTimestamp()) {}
+  UpkeepPace(StoreHandle* handle, const UpkeepLimits& limits, const CleanReport& report)
+      : rel_(handle->rel()),
+        pager_(handle->pager()),
+        limits_(limits),
+        report_(report),
+        start_(GetCurrentTimestamp()) {}
 
   Status pause(Step) override {
     vacuum_delay_point();
@@ -51,12 +55,10 @@ class UpkeepPace final : public Pace {
 
   bool ended_early() const { return ended_early_; }
 
-  // Has anything been done?  Whoever begins again must not end at the same place for ever.
-  bool advanced() const {
-    return report_.removed_values + report_.frozen_values + report_.counted_extents +
-               report_.freed_blocks + report_.moved_bytes >
-           0;
-  }
+  // Has anything been done?  Whoever begins again must not end at the same place for ever.  Each
+  // change brings the work on, and from one to the next a bounded number of pages is read: those of
+  // the map, of an extent, and of the values that begin in it.
+  bool advanced() const { return pager_.changes() > 0; }
 
  private:
   static constexpr uint32_t kLooksForWaiters = 16;
@@ -86,6 +88,7 @@ class UpkeepPace final : public Pace {
   }
 
   Relation rel_;
+  const ServerPager& pager_;
   const UpkeepLimits& limits_;
   const CleanReport& report_;
   const TimestampTz start_;
@@ -97,8 +100,8 @@ class UpkeepPace final : public Pace {
 
 UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* report) {
   pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-  UpkeepPace pace(rel, limits, report->cleaned);
   StoreHandle handle(rel, nullptr);
+  UpkeepPace pace(&handle, limits, report->cleaned);
   handle.pager().set_pace(&pace);
   Context& context = handle.context();
   context.hints.lane = kLanes - 1;  // the writers' own come last
@@ -111,7 +114,9 @@ UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* repo
     const TimestampTz now = GetCurrentTimestamp();
     check(note_upkeep(context, limits.compacts ? now : 0, now), rel);
   }
-  if (done && limits.gives_back) report->given_back_blocks += give_back(&handle);
+  if (done && limits.gives_back) {
+    report->end_in_use = !give_back(&handle, &report->given_back_blocks);
+  }
   handle.keep();
   pgstat_progress_end_command();
   return done ? UpkeepResult::kDone : UpkeepResult::kMore;
@@ -145,7 +150,7 @@ bool has_ready(StoreHandle* handle, ChainId chain, Block head, Xid horizon) {
 
 }  // namespace
 
-bool store_needs_upkeep(Relation rel) {
+bool store_needs_upkeep(Relation rel, double threshold) {
   StoreHandle handle(rel, nullptr);
   MetaBody meta;
   const Status status = read_meta(handle.context(), &meta);
@@ -158,7 +163,10 @@ bool store_needs_upkeep(Relation rel) {
       return true;
     }
   }
-  return false;
+  bool found;
+  check(find_uncounted(handle.context(), &found), rel);
+  if (!found) check(find_compactable(handle.context(), threshold, &found), rel);
+  return found || can_give_back(&handle);
 }
 
 }  // namespace toaststore

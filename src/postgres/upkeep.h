@@ -35,6 +35,12 @@ struct UpkeepLimits {
 struct UpkeepReport {
   CleanReport cleaned;
   uint64_t given_back_blocks = 0;  // to the file system
+  bool end_in_use = false;         // the free end of the file could not be: somebody uses the store
+
+  // Is there something that has to wait until others have ended?
+  bool left_some() const {
+    return cleaned.oldest_left != kNoXid || cleaned.left_extents > 0 || end_in_use;
+  }
 };
 
 enum class UpkeepResult : uint8_t {
@@ -50,9 +56,10 @@ UpkeepResult upkeep_store(Oid relid, const UpkeepLimits& limits, UpkeepReport* r
 // The same where the caller has the lock (or a stronger one).
 UpkeepResult upkeep(Relation rel, const UpkeepLimits& limits, UpkeepReport* report);
 
-// Is there something to do?  Reads a few pages and writes nothing.  It is false when
-// upkeep_store() has returned kDone and nothing has happened since.  REQUIRES: some lock on `rel`.
-bool store_needs_upkeep(Relation rel);
+// Is there something to do?  Reads the map and a page of each journal, and writes nothing.  It is
+// false when upkeep_store() has returned kDone, has left nothing, and nothing has happened since.
+// REQUIRES: some lock on `rel`.
+bool store_needs_upkeep(Relation rel, double threshold);
 
 }  // namespace toaststore
 

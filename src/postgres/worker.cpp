@@ -100,6 +100,7 @@ void look_after_store() {
   limits.threshold = compaction_threshold;
   limits.bytes_per_s = compaction_rate_kb * 1024.0;
   UpkeepReport report;
+  report.cleaned.reads_left = false;
   UpkeepResult result = UpkeepResult::kDone;
   StartTransactionCommand();
   const char* name = get_rel_name(in_hand.key.store);
@@ -120,7 +121,7 @@ void look_after_store() {
       break;
     case UpkeepResult::kDone:
       if (cleaned.removed_values + cleaned.frozen_values > 0) in_hand.delays = 0;
-      if (cleaned.oldest_left != kNoXid) delay(&in_hand.delays);
+      if (report.left_some()) delay(&in_hand.delays);
       break;
   }
 }
@@ -183,7 +184,7 @@ bool needs_visit(Oid store) {
   if (!ConditionalLockRelationOid(store, AccessShareLock)) return true;
   Relation rel = try_relation_open(store, NoLock);
   if (rel == nullptr) return false;
-  const bool needs = is_store(rel) && store_needs_upkeep(rel);
+  const bool needs = is_store(rel) && store_needs_upkeep(rel, compaction_threshold);
   relation_close(rel, NoLock);
   return needs;
 }

@@ -83,6 +83,9 @@ sub workload
 		SELECT toaststore.put('media', random_bytes($next, 100)) AS last_id \\gset
 		INSERT INTO media VALUES (:last_id + 1, random_bytes($next, 100)) RETURNING id AS own_id \\gset
 		INSERT INTO media VALUES (:last_id + 100000, random_bytes($next, 100)) RETURNING id AS far_id \\gset
+		SAVEPOINT undone;
+		INSERT INTO media VALUES ($free_id, random_bytes($reused, 100));
+		ROLLBACK TO undone;
 		INSERT INTO media VALUES ($free_id, random_bytes($reused, 5000));
 		DELETE FROM media WHERE id = $gone;
 		SELECT toaststore.alter_store('media', 'zstd');

@@ -175,6 +175,52 @@ for my $no_fallocate ([], [ no_fallocate => 1 ])
 disk();
 
 # -------------------------------------------------------------------------------------------------
+# VACUUM needs space before it makes some: for copies, where no extent is free, and for what it notes.
+# It fails at each growth of the file in turn, loses nothing, and comes to its end with space again. A
+# VACUUM that finds room within the file needs none.
+
+sub mostly_dead
+{
+	my ($store) = @_;
+	$node->safe_psql('postgres', qq[
+		SELECT toaststore.create_store('$store', compression => 'none');
+		SELECT toaststore.put('$store', part(n, 9000)) FROM generate_series(1, 1200) n;
+		DELETE FROM $store WHERE id % 5 > 1]);
+	return;
+}
+my ($growths, $failures, @wrong) = (0, 0);
+for (;; $growths++)
+{
+	my $store = "vacuumed_$growths";
+	mostly_dead($store);
+	my $before = digests($node, $store);
+	disk(full => $growths);
+	my $state = state_of("VACUUM $store");
+	disk();
+	push @wrong, "$growths: $state" if $state !~ /^(00000|53100)$/;
+	same_store($node, $store, $before, "growth $growths");
+	push @wrong, "$growths: it does not go on" if state_of("VACUUM $store") ne '00000';
+	same_store($node, $store, $before, "growth $growths, after another VACUUM");
+	push @wrong, "$growths: something is left to be done"
+	  if $node->safe_psql('postgres', q[
+		SELECT count(*) FROM toaststore.stat_stores
+		 WHERE store::text ~ 'vacuumed' AND (unprocessed_changes > 0 OR dead_bytes > live_bytes)]) ne '0';
+	$node->safe_psql('postgres', "DROP TABLE $store");
+	last if $state ne '53100';
+	$failures++;
+}
+is(join("\n", @wrong), '', "nothing is wrong where VACUUM does not get one of $failures growths");
+cmp_ok($failures, '>', 0, 'there were some');
+
+mostly_dead('roomy');
+$node->safe_psql('postgres', 'DELETE FROM roomy WHERE id < 300');
+disk(full => 0);
+is(state_of('VACUUM roomy'), '00000', 'VACUUM makes room of its own on a full disk');
+is($node->safe_psql('postgres', q[SELECT pg_relation_size('roomy') < 10000000]), 't', 'and gives it back');
+disk();
+is(verify_store($node, 'roomy'), '', 'in a sound store');
+
+# -------------------------------------------------------------------------------------------------
 # Puts go on until nothing fits. What was put stays, also when the server then crashes.
 
 $node->safe_psql('postgres', q[

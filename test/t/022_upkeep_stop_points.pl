@@ -8,6 +8,7 @@ use warnings;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use StoreFile;
 use Test::More;
 use Toaststore;
 
@@ -85,6 +86,9 @@ for my $step (@steps)
 		is($node->safe_psql('postgres', $contents), $before, 'with the same values');
 		is(verify_store($node, 'media'), '', 'and sound');
 		is($node->safe_psql('postgres', $within), 't', 'in a small file');
+		$node->safe_psql('postgres', 'CHECKPOINT');
+		my ($told, $found) = StoreFile->new($node->data_dir . '/' . relation_file($node, 'media'))->accounts;
+		is_deeply($told, $found, 'of which each live and dead byte is accounted for');
 		my $size = $node->safe_psql('postgres', q[SELECT pg_relation_size('media')]);
 		run_until('grow_map:error');
 		is($node->safe_psql('postgres', q[SELECT pg_relation_size('media')]), $size, 'which stays as it is');

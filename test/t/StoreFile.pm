@@ -1,5 +1,5 @@
 # A store's file as docs/format.md describes it: finds where things are, and puts bytes of one's own
-# there. The server is stopped meanwhile.
+# there. The server is stopped meanwhile, or has made a checkpoint and changes nothing.
 package StoreFile;
 
 use strict;
@@ -161,6 +161,112 @@ sub chunk
 	@chunk{qw(block sequence stored_bytes crc item first_bytes)} =
 	  unpack('L4 S2', $self->get($entry->{block}, $offset, 20));
 	return \%chunk;
+}
+
+# The first block of an extent, and the one behind its last.
+sub extent
+{
+	my ($extent) = @_;
+	return map { 1986 + ($extent - 80 + $_) * 128 } 0, 1 if $extent >= 80;
+	my $size = int($extent / 16);
+	return map { 2 + 64 * ((1 << $size) - 1) + ($extent % 16 + $_) * (4 << $size) } 0, 1;
+}
+
+sub meta
+{
+	my ($self, $offset, $template) = @_;
+	return unpack($template, $self->get(1, $header_bytes + $offset, 8));
+}
+
+# The entries that the root leads to.
+sub all_entries
+{
+	my ($self) = @_;
+	my $block = $self->meta(20, 'L');
+	$block = unpack('L', $self->get($block, $header_bytes + 8, 4))
+	  while unpack('S', $self->get($block, $tail, 2)) == $kinds{inner};
+	my @entries;
+	for (; $block != 0; $block = unpack('L', $self->get($block, $tail + 24, 4)))
+	{
+		my $moved = unpack('S', $self->get($block, $tail + 30, 2)) & 2;
+		push @entries, $self->entries($block) unless $moved;
+	}
+	return @entries;
+}
+
+# The pieces of a run: block and length of each.
+sub run
+{
+	my ($block, $first_bytes, $left) = @_;
+	my @pieces;
+	for (my $bytes = $first_bytes; $left > 0; $bytes = $piece_bytes)
+	{
+		$bytes = $left if $bytes > $left;
+		push @pieces, [ $block++, $bytes ];
+		$left -= $bytes;
+	}
+	return @pieces;
+}
+
+# Those of a value, with its chunks and the table of them, which may have several pieces.
+sub pieces
+{
+	my ($self, $entry) = @_;
+	return run(@$entry{qw(block first_bytes stored_bytes)}) if $entry->{layout} != 3;
+	my $chunks = int(($entry->{raw_bytes} + 65535) / 65536);
+	my @pieces = run($entry->{block}, $entry->{first_bytes}, 28 * $chunks);
+	my ($item, $table) = ($entry->{item}, '');
+	for (@pieces)
+	{
+		$table .= $self->get($_->[0], $self->piece($_->[0], $item)->{bytes}, $_->[1]);
+		$item = 1;
+	}
+	return (@pieces, map {
+			my ($block, undef, $bytes, undef, undef, $first_bytes) = unpack('L4 S2', substr($table, 28 * $_, 20));
+			run($block, $first_bytes, $bytes)
+		} 0 .. $chunks - 1);
+}
+
+# Bytes of pieces in a page, whoever they belong to.
+sub piece_bytes
+{
+	my ($self, $block) = @_;
+	my ($lower, undef, $special) = unpack('S3', $self->get($block, 12, 6));
+	return 0 if $special != $page_bytes;
+	my $bytes = 0;
+	$bytes += ($_ >> 17) - $bytes_at for unpack('L*', $self->get($block, $header_bytes, $lower - $header_bytes));
+	return $bytes;
+}
+
+# Of each extent that has been counted, the live and the dead bytes that the map tells, and those that
+# are found when all values, of chunks of 64 kB, and all pages are looked at.
+sub accounts
+{
+	my ($self) = @_;
+	my (%told, %found, @extent_of);
+	for my $extent (0 .. 254 * $self->meta(32, 'L') - 1)
+	{
+		my ($map) = extent($extent - $extent % 254);
+		my ($kind, undef, undef, $stored, $dead, $flags) =
+		  unpack('C2 S L3', $self->get($map, $header_bytes + $extent % 254 * 32, 16));
+		next if $kind != 2 || $flags != 1;
+		my ($from, $to) = extent($extent);
+		$told{$extent} = [ $stored - $dead, $dead ];
+		$found{$extent} = [ 0, 0 ];
+		for my $block ($from .. $to - 1)
+		{
+			$extent_of[$block] = $extent;
+			$found{$extent}[1] += $self->piece_bytes($block) if $block < $self->blocks;
+		}
+	}
+	for (map { $self->pieces($_) } $self->all_entries)
+	{
+		my ($block, $bytes) = @$_;
+		my $extent = $extent_of[$block] // next;
+		$found{$extent}[0] += $bytes;
+		$found{$extent}[1] -= $bytes;
+	}
+	return (\%told, \%found);
 }
 
 # Makes the check of a page right again.
