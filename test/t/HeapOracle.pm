@@ -39,6 +39,16 @@ my $functions = q[
 	                        FROM generate_series(1, length, 750) i), length)
 	           END
 	      FROM (SELECT oracle.noise(seed, length) OFFSET 0) AS part (n)
+	$$;
+	-- The values of a table that a snapshot sees, and all that its store has an entry of, whoever may see it.
+	CREATE FUNCTION oracle.visible(of_table regclass) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+	BEGIN
+	    RETURN QUERY EXECUTE format('SELECT chunk_id::bigint FROM %s', (SELECT reltoastrelid::regclass FROM pg_class WHERE oid = of_table));
+	END $$;
+	CREATE FUNCTION oracle.stored(of_table regclass) RETURNS SETOF bigint LANGUAGE sql AS $$
+	    SELECT id FROM generate_series(1, (SELECT 10000 + max(id) FROM
+	             (SELECT 0 UNION SELECT oracle.visible(of_table) UNION SELECT r.id FROM toaststore.removable(of_table) r) AS known (id))) AS id
+	     WHERE EXISTS (SELECT FROM toaststore.info(of_table, id))
 	$$];
 
 sub create_databases
@@ -128,15 +138,56 @@ sub receive
 	return ($answers[0], $answers[0] eq $answers[1] ? undef : $answers[1]);
 }
 
-# Tests that the stores of all toaststore tables are sound, and lead to nothing but what rows refer to.
-sub check_stores
+# Waits until nobody else is in the database, so that no snapshot needs what no row shows any more.
+sub wait_alone
 {
 	my ($node) = @_;
+	$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off');
+	$node->reload;
+	$node->poll_query_until('as_toaststore', q[
+		SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+		                    WHERE pid <> pg_backend_pid() AND (datname = current_database() OR backend_type = 'autovacuum launcher'))])
+	  or die 'somebody else stays in the database';
+	return;
+}
+
+# The toaststore tables of a schema; temporary ones are another session's.
+my $tables = q[
+	SELECT format('%I.%I', nspname, relname)
+	  FROM pg_class c JOIN pg_am a ON a.oid = relam JOIN pg_namespace n ON n.oid = relnamespace
+	 WHERE amname = 'toaststore' AND relkind IN ('r', 'm') AND relpersistence <> 't' AND reltoastrelid <> 0 AND nspname = '%s'
+	 ORDER BY 1];
+
+# What queries say of each table, one line a row, that begins with the table.
+sub of_each
+{
+	my ($node, $tables, $query) = @_;
+	return $node->safe_psql('as_toaststore', join(";\n", map { $query =~ s/%TABLE%/$_/gr } @$tables));
+}
+
+# Tests that the stores of a schema's toaststore tables are sound, and hold exactly the values that rows refer to,
+# and that what is left besides of deleted and rolled back rows is what removable() lists and VACUUM removes. All
+# sessions are to be closed.
+sub check_stores
+{
+	my ($node, $schema) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is($node->safe_psql('as_toaststore', q[
-		SELECT c.oid::regclass, faults.*
-		  FROM pg_class c JOIN pg_am ON pg_am.oid = relam, LATERAL toaststore.verify(c.oid, exact => true) AS faults
-		 WHERE amname = 'toaststore' AND relkind <> 'p' AND reltoastrelid <> 0]), '', 'the stores are sound');
+	$schema //= 'public';
+	wait_alone($node);
+	my @tables = split(/\n/, $node->safe_psql('as_toaststore', sprintf($tables, $schema)));
+	return if !@tables;
+	my $faults = q[SELECT '%TABLE%', * FROM toaststore.verify('%TABLE%', exact => true)];
+	my $stored = q[SELECT '%TABLE%', id FROM oracle.stored('%TABLE%') AS id ORDER BY id];
+	my $wanted = q[SELECT '%TABLE%', id FROM oracle.visible('%TABLE%') AS id ORDER BY id];
+	my $removable = q[SELECT '%TABLE%', id FROM toaststore.removable('%TABLE%') ORDER BY id];
+	is(of_each($node, \@tables, $faults), '', "the stores of $schema are sound, each value is a row's");
+	my ($there, $visible, $dead) = map { my $query = $_; [ split(/\n/, of_each($node, \@tables, $query)) ] } $stored, $wanted, $removable;
+	is_deeply([ sort @$there ], [ sort(@$visible, @$dead) ], "the stores of $schema hold these values and what can be removed");
+	$node->safe_psql('as_toaststore', join(";\n", map { "VACUUM $_" } @tables));
+	is(of_each($node, \@tables, $stored), join("\n", @$visible), "VACUUM removes that and nothing else");
+	is(of_each($node, \@tables, $removable), '', 'nothing can be removed then');
+	is(of_each($node, \@tables, $faults), '', "the stores of $schema are sound after VACUUM");
+	note("$schema: ", scalar(@tables), ' tables, ', scalar(@$visible), ' values, ', scalar(@$dead), ' to be removed');
 	return;
 }
 
