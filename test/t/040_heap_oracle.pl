@@ -416,6 +416,12 @@ while ($course < $steps && !$failed)
 		same($session, $locks, 'locks') or last;
 		same($session, $contents, 'contents') or last;
 	}
+	if ($course % 40 == 0 && (my $faults = faults_beside_writers($node)))
+	{
+		$failed = 1;
+		fail("the stores at step $course");
+		diag("TOASTSTORE_ORACLE_SEED=$seed\n$faults");
+	}
 	if ($course % 10 == 0)
 	{
 		same($observer, $contents, 'committed contents') or last;

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(access_method create_databases open_pair check_stores);
+our @EXPORT = qw(access_method create_databases open_pair check_stores faults_beside_writers);
 
 our @sides = ('as_heap', 'as_toaststore');
 
@@ -152,43 +152,57 @@ sub wait_alone
 }
 
 # The toaststore tables of a schema; temporary ones are another session's.
-my $tables = q[
-	SELECT format('%I.%I', nspname, relname)
-	  FROM pg_class c JOIN pg_am a ON a.oid = relam JOIN pg_namespace n ON n.oid = relnamespace
-	 WHERE amname = 'toaststore' AND relkind IN ('r', 'm') AND relpersistence <> 't' AND reltoastrelid <> 0 AND nspname = '%s'
-	 ORDER BY 1];
-
-# What queries say of each table, one line a row, that begins with the table.
-sub of_each
+sub tables_of
 {
-	my ($node, $tables, $query) = @_;
-	return $node->safe_psql('as_toaststore', join(";\n", map { $query =~ s/%TABLE%/$_/gr } @$tables));
+	my ($node, $schema) = @_;
+	return split(/\n/, $node->safe_psql('as_toaststore', qq[
+		SELECT format('%I.%I', nspname, relname)
+		  FROM pg_class c JOIN pg_am a ON a.oid = relam JOIN pg_namespace n ON n.oid = relnamespace
+		 WHERE amname = 'toaststore' AND relkind IN ('r', 'm') AND relpersistence <> 't' AND reltoastrelid <> 0 AND nspname = '$schema'
+		 ORDER BY 1]));
 }
 
-# Tests that the stores of a schema's toaststore tables are sound, and hold exactly the values that rows refer to,
-# and that what is left besides of deleted and rolled back rows is what removable() lists and VACUUM removes. All
-# sessions are to be closed.
+# A statement for each table.
+sub statements_of
+{
+	my ($statement, @tables) = @_;
+	return join(";\n", map { $statement =~ s/%TABLE%/$_/gr } @tables);
+}
+
+# Tests that the stores of a schema's toaststore tables are sound; that they hold the values that rows refer to and,
+# besides, what removable() lists; and that VACUUM removes that and nothing else. All sessions must be closed.
 sub check_stores
 {
 	my ($node, $schema) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$schema //= 'public';
 	wait_alone($node);
-	my @tables = split(/\n/, $node->safe_psql('as_toaststore', sprintf($tables, $schema)));
+	my @tables = tables_of($node, $schema);
 	return if !@tables;
+	my $answers = sub { return $node->safe_psql('as_toaststore', statements_of($_[0], @tables)); };
 	my $faults = q[SELECT '%TABLE%', * FROM toaststore.verify('%TABLE%', exact => true)];
 	my $stored = q[SELECT '%TABLE%', id FROM oracle.stored('%TABLE%') AS id ORDER BY id];
-	my $wanted = q[SELECT '%TABLE%', id FROM oracle.visible('%TABLE%') AS id ORDER BY id];
 	my $removable = q[SELECT '%TABLE%', id FROM toaststore.removable('%TABLE%') ORDER BY id];
-	is(of_each($node, \@tables, $faults), '', "the stores of $schema are sound, each value is a row's");
-	my ($there, $visible, $dead) = map { my $query = $_; [ split(/\n/, of_each($node, \@tables, $query)) ] } $stored, $wanted, $removable;
-	is_deeply([ sort @$there ], [ sort(@$visible, @$dead) ], "the stores of $schema hold these values and what can be removed");
-	$node->safe_psql('as_toaststore', join(";\n", map { "VACUUM $_" } @tables));
-	is(of_each($node, \@tables, $stored), join("\n", @$visible), "VACUUM removes that and nothing else");
-	is(of_each($node, \@tables, $removable), '', 'nothing can be removed then');
-	is(of_each($node, \@tables, $faults), '', "the stores of $schema are sound after VACUUM");
-	note("$schema: ", scalar(@tables), ' tables, ', scalar(@$visible), ' values, ', scalar(@$dead), ' to be removed');
+	is($answers->($faults), '', "the stores of $schema are sound, each value is a row's");
+	my @there = split(/\n/, $answers->($stored));
+	my @dead = split(/\n/, $answers->($removable));
+	my @visible = split(/\n/, $answers->(q[SELECT '%TABLE%', id FROM oracle.visible('%TABLE%') AS id ORDER BY id]));
+	is_deeply([ sort @there ], [ sort(@visible, @dead) ], "the stores of $schema hold these values and what can be removed");
+	$answers->('VACUUM %TABLE%');
+	is($answers->($stored), join("\n", @visible), 'VACUUM removes that and nothing else');
+	is($answers->($removable), '', 'nothing can be removed then');
+	is($answers->($faults), '', "the stores of $schema are sound after VACUUM");
+	note("$schema: ", scalar(@tables), ' tables, ', scalar(@visible), ' values, ', scalar(@dead), ' to be removed');
 	return;
+}
+
+# The faults that show beside transactions in progress. A table that one of them has locked is left out.
+sub faults_beside_writers
+{
+	my ($node) = @_;
+	my ($status, $faults, $errors) = $node->psql('as_toaststore',
+		statements_of("SELECT '%TABLE%', * FROM toaststore.verify('%TABLE%')", tables_of($node, 'public')), on_error_stop => 0);
+	return $faults . join('', grep { !/lock timeout/ } split(/^/, $errors));
 }
 
 sub close_pair
