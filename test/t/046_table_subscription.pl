@@ -85,6 +85,9 @@ for my $way (@ways)
 		WITH (streaming = on, two_phase = on, $way->{options})");
 }
 $subscriber->wait_for_subscription_sync($publisher, $_->{name}, $_->{to}) for @ways;
+# Only then are transactions sent when they are prepared.
+$subscriber->poll_query_until('postgres', q[SELECT count(*) = 2 FROM pg_subscription WHERE subtwophasestate = 'e'])
+  or die 'prepared transactions are not sent';
 
 sub contents { return $_[0]->safe_psql($_[1], $published); }
 
