@@ -158,6 +158,7 @@ for my $round (1 .. $rounds)
 		"round $round: the index on values leads to them");
 	$first += $transactions;
 }
+check_stores($node);
 $node->safe_psql($database, 'VACUUM FULL documents');
 is(verify_store($node, 'documents', $database), '', 'the store is sound when written anew');
 is($node->safe_psql($database, 'SELECT count(*) FROM documents WHERE body IS DISTINCT FROM body(id, n)'), 0, 'with every value');

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(access_method create_databases open_pair check_stores);
+our @EXPORT = qw(access_method create_databases open_pair check_stores faults_beside_writers);
 
 our @sides = ('as_heap', 'as_toaststore');
 
@@ -39,6 +39,16 @@ my $functions = q[
 	                        FROM generate_series(1, length, 750) i), length)
 	           END
 	      FROM (SELECT oracle.noise(seed, length) OFFSET 0) AS part (n)
+	$$;
+	-- The values of a table that a snapshot sees, and all that its store has an entry of, whoever may see it.
+	CREATE FUNCTION oracle.visible(of_table regclass) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+	BEGIN
+	    RETURN QUERY EXECUTE format('SELECT chunk_id::bigint FROM %s', (SELECT reltoastrelid::regclass FROM pg_class WHERE oid = of_table));
+	END $$;
+	CREATE FUNCTION oracle.stored(of_table regclass) RETURNS SETOF bigint LANGUAGE sql AS $$
+	    SELECT id FROM generate_series(1, (SELECT 10000 + max(id) FROM
+	             (SELECT 0 UNION SELECT oracle.visible(of_table) UNION SELECT r.id FROM toaststore.removable(of_table) r) AS known (id))) AS id
+	     WHERE EXISTS (SELECT FROM toaststore.info(of_table, id))
 	$$];
 
 sub create_databases
@@ -128,16 +138,71 @@ sub receive
 	return ($answers[0], $answers[0] eq $answers[1] ? undef : $answers[1]);
 }
 
-# Tests that the stores of all toaststore tables are sound, and lead to nothing but what rows refer to.
-sub check_stores
+# Waits until nobody else is in the database, so that no snapshot needs what no row shows any more.
+sub wait_alone
 {
 	my ($node) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is($node->safe_psql('as_toaststore', q[
-		SELECT c.oid::regclass, faults.*
-		  FROM pg_class c JOIN pg_am ON pg_am.oid = relam, LATERAL toaststore.verify(c.oid, exact => true) AS faults
-		 WHERE amname = 'toaststore' AND relkind <> 'p' AND reltoastrelid <> 0]), '', 'the stores are sound');
+	$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off');
+	$node->reload;
+	$node->poll_query_until('as_toaststore', q[
+		SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+		                    WHERE pid <> pg_backend_pid() AND (datname = current_database() OR backend_type = 'autovacuum launcher'))])
+	  or die 'somebody else stays in the database';
 	return;
+}
+
+# The toaststore tables of a schema; temporary ones are another session's.
+sub tables_of
+{
+	my ($node, $schema) = @_;
+	return split(/\n/, $node->safe_psql('as_toaststore', qq[
+		SELECT format('%I.%I', nspname, relname)
+		  FROM pg_class c JOIN pg_am a ON a.oid = relam JOIN pg_namespace n ON n.oid = relnamespace
+		 WHERE amname = 'toaststore' AND relkind IN ('r', 'm') AND relpersistence <> 't' AND reltoastrelid <> 0 AND nspname = '$schema'
+		 ORDER BY 1]));
+}
+
+# A statement for each table.
+sub statements_of
+{
+	my ($statement, @tables) = @_;
+	return join(";\n", map { $statement =~ s/%TABLE%/$_/gr } @tables);
+}
+
+# Tests that the stores of a schema's toaststore tables are sound; that they hold the values that rows refer to and,
+# besides, what removable() lists; and that VACUUM removes that and nothing else. All sessions must be closed.
+sub check_stores
+{
+	my ($node, $schema) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$schema //= 'public';
+	wait_alone($node);
+	my @tables = tables_of($node, $schema);
+	return if !@tables;
+	my $answers = sub { return $node->safe_psql('as_toaststore', statements_of($_[0], @tables)); };
+	my $faults = q[SELECT '%TABLE%', * FROM toaststore.verify('%TABLE%', exact => true)];
+	my $stored = q[SELECT '%TABLE%', id FROM oracle.stored('%TABLE%') AS id ORDER BY id];
+	my $removable = q[SELECT '%TABLE%', id FROM toaststore.removable('%TABLE%') ORDER BY id];
+	is($answers->($faults), '', "the stores of $schema are sound, each value is a row's");
+	my @there = split(/\n/, $answers->($stored));
+	my @dead = split(/\n/, $answers->($removable));
+	my @visible = split(/\n/, $answers->(q[SELECT '%TABLE%', id FROM oracle.visible('%TABLE%') AS id ORDER BY id]));
+	is_deeply([ sort @there ], [ sort(@visible, @dead) ], "the stores of $schema hold these values and what can be removed");
+	$answers->('VACUUM %TABLE%');
+	is($answers->($stored), join("\n", @visible), 'VACUUM removes that and nothing else');
+	is($answers->($removable), '', 'nothing can be removed then');
+	is($answers->($faults), '', "the stores of $schema are sound after VACUUM");
+	note("$schema: ", scalar(@tables), ' tables, ', scalar(@visible), ' values, ', scalar(@dead), ' to be removed');
+	return;
+}
+
+# The faults that show beside transactions in progress. A table that one of them has locked is left out.
+sub faults_beside_writers
+{
+	my ($node) = @_;
+	my ($status, $faults, $errors) = $node->psql('as_toaststore',
+		statements_of("SELECT '%TABLE%', * FROM toaststore.verify('%TABLE%')", tables_of($node, 'public')), on_error_stop => 0);
+	return $faults . join('', grep { !/lock timeout/ } split(/^/, $errors));
 }
 
 sub close_pair
