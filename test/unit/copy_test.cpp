@@ -87,12 +87,14 @@ TEST_P(CopyTest, IsFollowedWhereItMoves) {
   for (uint32_t i = 0; i < before.pages; i++) {
     std::fill_n(from_.pager.page(before.block - i), kPageBytes, std::byte{0});
   }
-  Batch batch(to_.context);
-  EXPECT_OK(batch.prepare());
-  CopiedParts parts(from_.context, &stale);
   uint64_t copy;
-  EXPECT_OK(batch.add_parts(&parts, value.size(), 0, &copy));
-  EXPECT_OK(batch.flush());
+  {
+    Batch batch(to_.context);
+    EXPECT_OK(batch.prepare());
+    CopiedParts parts(from_.context, &stale);
+    EXPECT_OK(batch.add_parts(&parts, value.size(), 0, &copy));
+    EXPECT_OK(batch.flush());
+  }
   EXPECT_TRUE(same_entry(stale, from_.entry(id)));
   to_.commit();
   to_.next_command();
