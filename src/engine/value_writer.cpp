@@ -70,8 +70,7 @@ class ChunkWriter {
       StoredPart part;
       TOASTSTORE_TRY(source->read(chunk, &part));
       const uint64_t done = std::min((chunk + 1) * chunk_bytes, length);
-      TOASTSTORE_TRY(
-          write_chunk(part, length - done, entry, &refs_.as<ChunkRef>()[in_table++]));
+      TOASTSTORE_TRY(write_chunk(part, length - done, entry, &refs_.as<ChunkRef>()[in_table++]));
       if (in_table == kTableEntries || done == length) {
         TOASTSTORE_TRY(write_table(refs_.as<ChunkRef>(), in_table, &table));
         tables_.as<ChunkRef>()[done_tables++] = chunk_ref(table, Codec::kNone);

@@ -172,8 +172,7 @@ Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
   };
   const OptionArguments arguments{
       threshold(2, now.direct_max), threshold(3, now.extent_max), threshold(4, now.chunk_bytes),
-      PG_ARGISNULL(1) ? compression_text(now.compression)
-                      : text_to_cstring(PG_GETARG_TEXT_PP(1))};
+      PG_ARGISNULL(1) ? compression_text(now.compression) : text_to_cstring(PG_GETARG_TEXT_PP(1))};
   check_options(arguments);
   const char* quoted = toaststore::quoted_name(named);
   const Oid store_id = RelationGetRelid(store);

@@ -128,18 +128,18 @@ class MapScan {
 
  private:
   void fetch() {
-    // Rows of one key are taken together: a table that is no map, but looks like one, may have such,
-    // and rows without a key.
+    // Rows of one key are taken together: a table that is no map, but looks like one, may have
+    // such, and rows without a key.
     wanted_ = Min(kMostRows, 2 * wanted_);
     const bool goes_on = last_ != nullptr;
-    const char* from = goes_on ? " AND key OPERATOR(pg_catalog.>) $1"
+    const char* from = goes_on            ? " AND key OPERATOR(pg_catalog.>) $1"
                        : from_ == nullptr ? ""
                                           : " AND key OPERATOR(pg_catalog.>=) $1";
     const char* to = to_ == nullptr ? "" : " AND key OPERATOR(pg_catalog.<) $2";
-    char* sql =
-        psprintf("SELECT key, value, stored_at FROM %s WHERE key IS NOT NULL%s%s ORDER BY key "
-                 "FETCH FIRST %llu ROWS WITH TIES",
-                 map_, from, to, static_cast<unsigned long long>(wanted_));
+    char* sql = psprintf(
+        "SELECT key, value, stored_at FROM %s WHERE key IS NOT NULL%s%s ORDER BY key "
+        "FETCH FIRST %llu ROWS WITH TIES",
+        map_, from, to, static_cast<unsigned long long>(wanted_));
     Oid types[2] = {TEXTOID, TEXTOID};
     Datum arguments[2] = {PointerGetDatum(goes_on ? last_ : from_), PointerGetDatum(to_)};
     const Spi spi;

@@ -133,9 +133,8 @@ bool ToastWriter::put_copy(const varatt_external& pointer, uint64_t* id) {
     if (alike) {
       CopiedParts parts(from.context(), &entry);
       handle_->pager().set_logical(false);
-      const Status status = *id == 0
-                                ? batch_->add_parts(&parts, entry.raw_bytes, values_, id)
-                                : batch_->add_parts_at(*id, &parts, entry.raw_bytes);
+      const Status status = *id == 0 ? batch_->add_parts(&parts, entry.raw_bytes, values_, id)
+                                     : batch_->add_parts_at(*id, &parts, entry.raw_bytes);
       check(status, parts.failed() ? rel : store_, parts.failed() ? pointer.va_valueid : *id);
     }
     from.keep();

@@ -50,8 +50,8 @@ class Toaster {
   }
 
  private:
-  // What the store is asked to compress a column's values with.  pglz is what the server takes where
-  // nobody chooses, and no choice between what the store has.
+  // What the store is asked to compress a column's values with.  pglz is what the server takes
+  // where nobody chooses, and no choice between what the store has.
   Compression compression_of(int column) const {
     if (!compressible(column)) return {Codec::kNone, 0};
     const bool lz4 = TupleDescAttr(columns_, column)->attcompression == TOAST_LZ4_COMPRESSION;

@@ -1,5 +1,5 @@
-// Values that are copied into another store as they are stored: the bytes and their form are the same,
-// and nothing is copied that its CRC does not prove.
+// Values that are copied into another store as they are stored: the bytes and their form are the
+// same, and nothing is copied that its CRC does not prove.
 
 #include <algorithm>
 
@@ -41,9 +41,14 @@ class CopyTest : public testing::TestWithParam<Codec> {
 };
 
 TEST_P(CopyTest, IsStoredAsItWas) {
-  std::vector<Bytes> values = {"", "x", random_bytes(1, 3999), text_bytes(2, 4001),
-                               random_bytes(3, 12000), text_bytes(4, 12000),
-                               random_bytes(5, 12001), text_bytes(6, 500000),
+  std::vector<Bytes> values = {"",
+                               "x",
+                               random_bytes(1, 3999),
+                               text_bytes(2, 4001),
+                               random_bytes(3, 12000),
+                               text_bytes(4, 12000),
+                               random_bytes(5, 12001),
+                               text_bytes(6, 500000),
                                random_bytes(7, 20000) + text_bytes(8, 20000),
                                text_bytes(9, kChunkBytesMin * 2100)};
   std::vector<uint64_t> ids;
@@ -64,7 +69,8 @@ TEST_P(CopyTest, IsStoredAsItWas) {
   to_.expect_sound();
 }
 
-// The entry was read before compaction moved the value, and its old place is used for something else.
+// The entry was read before compaction moved the value, and its old place is used for something
+// else.
 TEST_P(CopyTest, IsFollowedWhereItMoves) {
   std::vector<uint64_t> others;
   const auto fill = [&] {
@@ -110,7 +116,8 @@ TEST_P(CopyTest, IsNotCopiedDamaged) {
     from_.next_command();
     const Entry entry = from_.entry(id);
     // A chunk table begins behind its chunks.
-    const Block first = entry.layout == Layout::kChunked ? entry.block + 1 - entry.pages : entry.block;
+    const Block first =
+        entry.layout == Layout::kChunked ? entry.block + 1 - entry.pages : entry.block;
     int refused = 0;
     for (Block block = first; block < first + entry.pages; block++) {
       for (uint32_t at = kPageHeaderBytes; at < kPageBytes; at += 97) {
@@ -134,8 +141,7 @@ TEST_P(CopyTest, IsNotCopiedDamaged) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Codecs, CopyTest,
-                         testing::Values(Codec::kNone, Codec::kLz4, Codec::kZstd),
+INSTANTIATE_TEST_SUITE_P(Codecs, CopyTest, testing::Values(Codec::kNone, Codec::kLz4, Codec::kZstd),
                          [](const testing::TestParamInfo<Codec>& codec) {
                            return codec.param == Codec::kNone  ? "None"
                                   : codec.param == Codec::kLz4 ? "Lz4"
