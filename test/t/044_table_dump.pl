@@ -96,7 +96,7 @@ pg_restore_ok('a directory is restored in parallel', '--jobs', 2, "$dump.directo
 same_in($node, 'restored', 'parallel');
 pg_restore_ok('tables are restored as heap tables where that is asked for', '--no-table-access-method', "$dump.custom");
 is(contents($node, 'restored'), $expected, 'with the same rows');
-unlike($node->safe_psql('restored', $methods), qr/toaststore/, 'and none of them a toaststore table');
+unlike($node->safe_psql('restored', $methods), qr/\|toaststore\|/, 'and none of them a toaststore table');
 $node->safe_psql('postgres', 'DROP DATABASE restored');
 $node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE as_toaststore');
 same_in($node, 'restored', 'CREATE DATABASE .. TEMPLATE');
