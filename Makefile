@@ -14,7 +14,7 @@ EXTENSION = toaststore
 DATA = toaststore--1.0.sql
 PGFILEDESC = "toaststore - oversized values in a store of their own"
 
-REGRESS = extension put_get slices layouts transactions scan_copy compression errors privileges relation_commands attachments statements limits transparent maps estimate upkeep statistics
+REGRESS = extension put_get slices layouts transactions scan_copy compression errors privileges relation_commands attachments statements limits transparent table_options maps estimate upkeep statistics
 # A user's own settings must not change what the tests print.
 REGRESS_OPTS = --inputdir=. --outputdir=.
 

@@ -50,11 +50,14 @@ CREATE FUNCTION toaststore.create_store(name text, direct_max int DEFAULT 4096,
 COMMENT ON FUNCTION toaststore.create_store(text, int, int, int, text) IS
     'create a store of values by id';
 
-CREATE FUNCTION toaststore.alter_store(store regclass, compression text) RETURNS void
+CREATE FUNCTION toaststore.alter_store(store regclass, compression text DEFAULT NULL,
+                                       direct_max int DEFAULT NULL, extent_max int DEFAULT NULL,
+                                       chunk_bytes int DEFAULT NULL)
+    RETURNS void
     AS 'MODULE_PATHNAME', 'toaststore_alter_store'
-    LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION toaststore.alter_store(regclass, text) IS
-    'change how values put from now on are compressed';
+    LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION toaststore.alter_store(regclass, text, int, int, int) IS
+    'change how values put from now on are stored, in a store or in that of a table';
 
 -- Values --------------------------------------------------------------------------------------
 

@@ -62,6 +62,33 @@ SELECT toaststore.create_map('counted');
 SELECT toaststore.map_set_many('counted', array_agg(to_char(n, 'FM00000')), array_agg(int4send(n))) FROM generate_series(1, 2500) n;
 SELECT count(*), min(key), max(key), sum(get_byte(value, 3)) FROM toaststore.map_scan('counted');
 SELECT count(*) FROM toaststore.map_scan('counted', '00100', '01100');
+-- In a select list rows are fetched as they are asked for: of 2500 a few pages are read.
+SELECT key, get_byte(value, 3) FROM (SELECT (toaststore.map_scan('counted', '00100')).* LIMIT 3) taken;
+SELECT count(*), count(DISTINCT key), min(key), max(key) FROM (SELECT (toaststore.map_scan('counted', '00002', '02500')).key) taken;
+CREATE FUNCTION buffers(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ' || query INTO plan;
+    RETURN (plan -> 0 -> 'Plan' ->> 'Shared Hit Blocks')::int + (plan -> 0 -> 'Plan' ->> 'Shared Read Blocks')::int;
+END $$;
+VACUUM counted;
+SELECT buffers('SELECT toaststore.map_scan(''counted'')') > 0 AS counts,
+       buffers('SELECT toaststore.map_scan(''counted'') LIMIT 3') < buffers('SELECT toaststore.map_scan(''counted'')') / 4 AS lazy;
+-- A cursor goes on where it was, also when it is held over the end of its transaction, and reads what was
+-- there when it was opened.
+BEGIN;
+DECLARE held CURSOR WITH HOLD FOR SELECT (toaststore.map_scan('counted', '00010', '00500')).key;
+FETCH 2 FROM held;
+DELETE FROM counted WHERE key < '00400';
+COMMIT;
+FETCH ABSOLUTE 480 FROM held;
+CLOSE held;
+-- A table that looks like a map may have keys twice, or none.
+CREATE TABLE looks_like (key text, value bytea, stored_at timestamptz) USING toaststore;
+INSERT INTO looks_like SELECT CASE WHEN n % 3 > 0 THEN to_char(n / 100, 'FM00') END, 'x' FROM generate_series(1, 2000) n;
+SELECT count(*), count(key), count(DISTINCT key) FROM toaststore.map_scan('looks_like');
+SELECT count(*), count(key) FROM (SELECT (toaststore.map_scan('looks_like')).key) taken;
+DROP TABLE looks_like;
 -- What the table has: it is a table.
 SELECT * FROM files WHERE key = 'Z' AND stored_at <= now() \gset row_
 SELECT :'row_value' = '\x7a' AS same;

@@ -8,19 +8,21 @@
 
 namespace toaststore {
 
+Status Batch::prepare() { return create_store_pages(context_); }
+
 Status Batch::open() {
   if (appender_.opened()) return Status::Ok();
-  TOASTSTORE_TRY(create_store_pages(context_));
+  TOASTSTORE_TRY(prepare());
   return appender_.open();
 }
 
-Status Batch::append(uint64_t id, const std::byte* bytes, uint64_t length) {
+Status Batch::append(uint64_t id, uint64_t length, PartSource* source) {
   if (pending_ == kPending) TOASTSTORE_TRY(flush());
   TOASTSTORE_TRY(context_.pager.pause(Step::kPutValue));
   Transactions& transactions = context_.transactions;
   Entry* entry = &entries_[pending_];
   const Xid xid = transactions.current();  // before the first piece
-  TOASTSTORE_TRY(write_value(context_, &appender_, id, bytes, length, entry));
+  TOASTSTORE_TRY(write_parts(context_, &appender_, id, length, source, entry));
   entry->xmin = xid;
   entry->cmin = transactions.command();
   seal_record(entry);
@@ -28,11 +30,21 @@ Status Batch::append(uint64_t id, const std::byte* bytes, uint64_t length) {
   return Status::Ok();
 }
 
-Status Batch::add(const std::byte* bytes, uint64_t length, uint64_t expected, uint64_t* id) {
+Status Batch::take_id(uint64_t expected, uint64_t* id) {
   TOASTSTORE_TRY(open());
   if (!appender_.has_ids()) TOASTSTORE_TRY(flush());
-  TOASTSTORE_TRY(appender_.next_id(expected, id));
-  return append(*id, bytes, length);
+  return appender_.next_id(expected, id);
+}
+
+Status Batch::add(const std::byte* bytes, uint64_t length, uint64_t expected, uint64_t* id) {
+  TOASTSTORE_TRY(take_id(expected, id));
+  RawParts parts(context_, bytes, length);
+  return append(*id, length, &parts);
+}
+
+Status Batch::add_parts(PartSource* parts, uint64_t length, uint64_t expected, uint64_t* id) {
+  TOASTSTORE_TRY(take_id(expected, id));
+  return append(*id, length, parts);
 }
 
 Status Batch::flush() {

@@ -134,15 +134,25 @@ Status Batch::claim(uint64_t id) {
   }
 }
 
-Status Batch::add_at(uint64_t id, const std::byte* bytes, uint64_t length) {
+Status Batch::take_id_at(uint64_t id) {
   for (uint16_t i = 0; i < pending_; i++) {
     if (entries_[i].id == id) return Status::Exists(id, "The id is taken");
   }
   TOASTSTORE_TRY(expect_ids(id));
   TOASTSTORE_TRY(claim(id));
   TOASTSTORE_TRY(take_from_batches(id));
-  TOASTSTORE_TRY(open());
-  return append(id, bytes, length);
+  return open();
+}
+
+Status Batch::add_at(uint64_t id, const std::byte* bytes, uint64_t length) {
+  TOASTSTORE_TRY(take_id_at(id));
+  RawParts parts(context_, bytes, length);
+  return append(id, length, &parts);
+}
+
+Status Batch::add_parts_at(uint64_t id, PartSource* parts, uint64_t length) {
+  TOASTSTORE_TRY(take_id_at(id));
+  return append(id, length, parts);
 }
 
 }  // namespace toaststore

@@ -143,10 +143,7 @@ class Mover {
   Status copy_run(Appender* appender, const RunRef& old, RunRef* copy) {
     Scratch bytes(context_.memory);
     TOASTSTORE_TRY(bytes.allocate(old.stored_bytes));
-    TOASTSTORE_TRY(read_run(context_, old, 0, old.stored_bytes, bytes.as()));
-    if (crc32c(bytes.as(), old.stored_bytes) != old.crc) {
-      return Status::Error(Code::kRetry, "value bytes do not match their CRC", old.block);
-    }
+    TOASTSTORE_TRY(read_whole_run(context_, old, bytes.as()));
     TOASTSTORE_TRY(appender->append_copy(old, bytes.as(), copy));
     work().move.add(old, *copy);
     report_->moved_bytes += old.stored_bytes;

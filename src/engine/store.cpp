@@ -8,16 +8,6 @@
 
 namespace toaststore {
 
-namespace {
-
-// A value is moved by compaction, one move at a time: a reader that loses this many races in a row
-// has met something else.
-constexpr int kMaxReadAttempts = 100;
-
-bool same_entry(const Entry& a, const Entry& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
-
-}  // namespace
-
 Status IdStore::lookup(uint64_t id, Entry* entry) {
   bool found;
   if (id >= kMinId && id <= kMaxId) {
@@ -29,19 +19,8 @@ Status IdStore::lookup(uint64_t id, Entry* entry) {
 
 Status IdStore::fetch(Entry* entry, uint64_t offset, uint64_t length, std::byte* out) {
   TOASTSTORE_TRY(load_hints(context_));
-  Status status;
-  for (int attempt = 0; attempt < kMaxReadAttempts; attempt++) {
-    status = read_value(context_, *entry, offset, length, out);
-    if (status.block == kNoBlock) status.block = entry->block;  // where its pieces should be
-    if (!status.is(Code::kRetry)) return status;
-    Entry now;
-    bool found;
-    TOASTSTORE_TRY(find_entry(context_, entry->id, &now, &found));
-    if (!found) return Status::Error(Code::kNotFound, "value is gone");
-    if (same_entry(now, *entry) || now.raw_bytes != entry->raw_bytes) break;
-    *entry = now;
-  }
-  return Status::Corruption(status.block, status.reason);
+  return read_followed(context_, entry,
+                       [&] { return read_value(context_, *entry, offset, length, out); });
 }
 
 Status IdStore::put(const std::byte* bytes, uint64_t length, uint64_t* id) {

@@ -67,6 +67,14 @@ class Batch {
   // value that an older snapshot may still see; kInvalid where it is no id.
   Status add_at(uint64_t id, const std::byte* bytes, uint64_t length);
 
+  // The same of a value whose parts come from elsewhere.  REQUIRES: prepare(), so that the options
+  // that the parts were made by are known.
+  Status add_parts(PartSource* parts, uint64_t length, uint64_t expected, uint64_t* id);
+  Status add_parts_at(uint64_t id, PartSource* parts, uint64_t length);
+
+  // From now on the store has pages, and the context its thresholds.
+  Status prepare();
+
   // Ids up to `id` are about to be added: the counter is pushed past them at once.
   Status expect_ids(uint64_t id);
 
@@ -80,9 +88,11 @@ class Batch {
   static constexpr uint16_t kPending = 32;  // 2 kB of entries
 
   Status open();
+  Status take_id(uint64_t expected, uint64_t* id);
+  Status take_id_at(uint64_t id);
   Status claim(uint64_t id);
   Status take_from_batches(uint64_t id);
-  Status append(uint64_t id, const std::byte* bytes, uint64_t length);
+  Status append(uint64_t id, uint64_t length, PartSource* source);
   Status insert_some(uint16_t* done);
   Status stage_group(const LeafPlace& place, uint16_t first, uint16_t count);
   Status replace_entry(const LeafPlace& place, const Entry& entry, bool was_seen);

@@ -122,6 +122,14 @@ Status check_ref(const ChunkRef& ref, uint32_t stored_max, Block table) {
   return Status::Ok();
 }
 
+Status check_chunk(const ChunkRef& ref, uint32_t raw, Block table) {
+  TOASTSTORE_TRY(check_ref(ref, raw, table));
+  if (ref.codec == Codec::kNone && ref.stored_bytes != raw) {
+    return Status::Error(Code::kRetry, "chunk has a foreign length", table);
+  }
+  return Status::Ok();
+}
+
 Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
                     std::byte* out) {
   const uint32_t chunk_bytes = context.options.chunk_bytes;
@@ -135,10 +143,7 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
       const uint64_t start = chunk * chunk_bytes;
       const auto from = static_cast<uint32_t>(offset > start ? offset - start : 0);
       const auto to = static_cast<uint32_t>(std::min<uint64_t>(raw, offset + length - start));
-      TOASTSTORE_TRY(check_ref(refs[i], raw, entry.block));
-      if (refs[i].codec == Codec::kNone && refs[i].stored_bytes != raw) {
-        return Status::Error(Code::kRetry, "chunk has a foreign length", entry.block);
-      }
+      TOASTSTORE_TRY(check_chunk(refs[i], raw, entry.block));
       const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
       TOASTSTORE_TRY(context.pager.pause(Step::kReadChunk));
       TOASTSTORE_TRY(read_coded(context, coded, from, to - from, out + (start + from - offset)));
@@ -197,6 +202,11 @@ Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t l
   return Status::Ok();
 }
 
+Status read_whole_run(Context& context, const RunRef& run, std::byte* out) {
+  TOASTSTORE_TRY(read_run(context, run, 0, run.stored_bytes, out));
+  return crc32c(out, run.stored_bytes) == run.crc ? Status::Ok() : crc_mismatch(run.block);
+}
+
 Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uint32_t count,
                        ChunkRef* refs) {
   const uint64_t chunks = chunk_count(entry.raw_bytes, context.options.chunk_bytes);
@@ -228,6 +238,13 @@ Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uin
     count -= part;
   }
   return Status::Ok();
+}
+
+Status read_chunk_ref(Context& context, const Entry& entry, uint64_t chunk, ChunkRef* ref,
+                      uint32_t* raw_bytes) {
+  TOASTSTORE_TRY(read_chunk_refs(context, entry, chunk, 1, ref));
+  *raw_bytes = chunk_raw_bytes(context, entry, chunk);
+  return check_chunk(*ref, *raw_bytes, entry.block);
 }
 
 uint64_t part_count(Context& context, const Entry& entry) {

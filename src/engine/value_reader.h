@@ -9,6 +9,7 @@
 
 #include "engine/appender.h"
 #include "engine/chunk_table.h"
+#include "engine/tree.h"
 
 namespace toaststore {
 
@@ -16,6 +17,9 @@ namespace toaststore {
 // host knows that their bytes were proven.
 Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
                 std::byte* out, bool* known = nullptr);
+
+// Copies all stored bytes of a run, proven by its CRC.
+Status read_whole_run(Context& context, const RunRef& run, std::byte* out);
 
 // Copies the value's bytes [offset, offset + length).  REQUIRES: within raw_bytes.
 Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
@@ -25,6 +29,10 @@ Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_
 Status read_chunk_refs(Context& context, const Entry& entry, uint64_t first, uint32_t count,
                        ChunkRef* refs);
 
+// The entry of one chunk, and how many raw bytes it has.
+Status read_chunk_ref(Context& context, const Entry& entry, uint64_t chunk, ChunkRef* ref,
+                      uint32_t* raw_bytes);
+
 // The run of a direct or extent value, of a chunk, and of a chunked value's (top) table.
 RunRef run_of(const Entry& entry);
 RunRef run_of(const ChunkRef& ref, uint64_t id);
@@ -33,6 +41,32 @@ RunRef table_run_of(Context& context, const Entry& entry);
 // The runs that a chunked value is made of: its chunks, then its tables, the top one last.
 uint64_t part_count(Context& context, const Entry& entry);
 Status read_part(Context& context, const Entry& entry, uint64_t part, RunRef* run);
+
+// A value is moved by compaction, one move at a time: a reader that loses this many races in a row
+// has met something else.
+inline constexpr int kMaxReadAttempts = 100;
+
+inline bool same_entry(const Entry& a, const Entry& b) {
+  return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+// Calls read() until it does not say kRetry, after a move with *entry as it is then.
+template <typename Read>
+Status read_followed(Context& context, Entry* entry, Read read) {
+  Status status;
+  for (int attempt = 0; attempt < kMaxReadAttempts; attempt++) {
+    status = read();
+    if (status.block == kNoBlock) status.block = entry->block;  // where its pieces should be
+    if (!status.is(Code::kRetry)) return status;
+    Entry now;
+    bool found;
+    TOASTSTORE_TRY(find_entry(context, entry->id, &now, &found));
+    if (!found) return Status::Error(Code::kNotFound, "value is gone");
+    if (same_entry(now, *entry) || now.raw_bytes != entry->raw_bytes) break;
+    *entry = now;
+  }
+  return Status::Corruption(status.block, status.reason);
+}
 
 // Can this entry exist in a store with these options?
 Status check_entry(Context& context, const Entry& entry);

@@ -18,23 +18,15 @@ void point_at(const RunRef& run, Entry* entry) {
   entry->crc = run.crc;
 }
 
-Status write_whole(Context& context, Appender* appender, uint64_t id, const std::byte* bytes,
-                   uint32_t length, Entry* entry) {
-  Scratch scratch(context.memory);
-  size_t stored = 0;
-  if (context.options.compression.codec != Codec::kNone) {
-    TOASTSTORE_TRY(scratch.allocate(compress_space(length)));
-    compress(context.options.compression, bytes, length, scratch.as(), &stored);
-  }
-  entry->codec = stored == 0 ? Codec::kNone : context.options.compression.codec;
-  if (stored != 0) {
-    bytes = scratch.as();
-    length = static_cast<uint32_t>(stored);
-  }
+Status write_whole(Context& context, Appender* appender, uint64_t id, PartSource* source,
+                   Entry* entry) {
+  StoredPart part;
+  TOASTSTORE_TRY(source->read(0, &part));
   RunRef run;
-  TOASTSTORE_TRY(appender->append(id, 0, bytes, length, 0, &run));
-  entry->layout = length <= context.options.direct_max ? Layout::kDirect : Layout::kExtent;
-  entry->stored_bytes = length;
+  TOASTSTORE_TRY(appender->append(id, 0, part.bytes, part.length, 0, &run));
+  entry->layout = part.length <= context.options.direct_max ? Layout::kDirect : Layout::kExtent;
+  entry->codec = part.codec;
+  entry->stored_bytes = part.length;
   point_at(run, entry);
   return Status::Ok();
 }
@@ -59,28 +51,26 @@ class ChunkWriter {
       : context_(context),
         appender_(appender),
         id_(id),
-        buffer_(context.memory),
         refs_(context.memory),
         tables_(context.memory) {}
 
-  Status write(const std::byte* bytes, uint64_t length, Entry* entry) {
+  Status write(PartSource* source, uint64_t length, Entry* entry) {
     const uint32_t chunk_bytes = context_.options.chunk_bytes;
     const uint64_t chunks = chunk_count(length, chunk_bytes);
     const uint64_t tables = table_count(chunks);
     if (chunks > kMaxChunks) return Status::Error(Code::kLimit, "value has too many chunks");
-    TOASTSTORE_TRY(buffer_.allocate(compress_space(chunk_bytes)));
     TOASTSTORE_TRY(refs_.allocate(std::min<uint64_t>(chunks, kTableEntries) * sizeof(ChunkRef)));
     TOASTSTORE_TRY(tables_.allocate(tables * sizeof(ChunkRef)));
 
     RunRef table;
     uint32_t in_table = 0;
     uint64_t done_tables = 0;
-    for (uint64_t done = 0; done < length;) {
-      const auto part = static_cast<uint32_t>(std::min<uint64_t>(chunk_bytes, length - done));
+    for (uint64_t chunk = 0; chunk < chunks; chunk++) {
       TOASTSTORE_TRY(context_.pager.pause(Step::kPutChunk));
-      TOASTSTORE_TRY(write_chunk(bytes + done, part, length - done - part, entry,
-                                 &refs_.as<ChunkRef>()[in_table++]));
-      done += part;
+      StoredPart part;
+      TOASTSTORE_TRY(source->read(chunk, &part));
+      const uint64_t done = std::min((chunk + 1) * chunk_bytes, length);
+      TOASTSTORE_TRY(write_chunk(part, length - done, entry, &refs_.as<ChunkRef>()[in_table++]));
       if (in_table == kTableEntries || done == length) {
         TOASTSTORE_TRY(write_table(refs_.as<ChunkRef>(), in_table, &table));
         tables_.as<ChunkRef>()[done_tables++] = chunk_ref(table, Codec::kNone);
@@ -96,22 +86,13 @@ class ChunkWriter {
   }
 
  private:
-  Status write_chunk(const std::byte* bytes, uint32_t length, uint64_t following, Entry* entry,
-                     ChunkRef* ref) {
-    const Compression& compression = context_.options.compression;
-    size_t stored;
-    compress(compression, bytes, length, buffer_.as(), &stored);
-    const Codec codec = stored == 0 ? Codec::kNone : compression.codec;
-    if (stored != 0) {
-      entry->codec = codec;
-      bytes = buffer_.as();
-      length = static_cast<uint32_t>(stored);
-    }
+  Status write_chunk(const StoredPart& part, uint64_t following, Entry* entry, ChunkRef* ref) {
+    if (part.codec != Codec::kNone) entry->codec = part.codec;
     RunRef run;
-    TOASTSTORE_TRY(appender_->append(id_, sequence_, bytes, length, following, &run));
-    sequence_ += piece_count(context_.options.kind, length, run.first_bytes);
-    entry->stored_bytes += length;
-    *ref = chunk_ref(run, codec);
+    TOASTSTORE_TRY(appender_->append(id_, sequence_, part.bytes, part.length, following, &run));
+    sequence_ += piece_count(context_.options.kind, part.length, run.first_bytes);
+    entry->stored_bytes += part.length;
+    *ref = chunk_ref(run, part.codec);
     return Status::Ok();
   }
 
@@ -128,26 +109,42 @@ class ChunkWriter {
   uint64_t id_;
   uint32_t sequence_ = 0;
   uint32_t table_sequence_ = kTableSequence;
-  Scratch buffer_;
   Scratch refs_;
   Scratch tables_;
 };
 
 }  // namespace
 
-Status write_value(Context& context, Appender* appender, uint64_t id, const std::byte* bytes,
-                   uint64_t length, Entry* entry) {
+Status RawParts::read(uint64_t part, StoredPart* stored) {
+  const bool chunked = length_ > context_.options.extent_max;
+  const uint64_t most = chunked ? context_.options.chunk_bytes : length_;
+  const uint64_t start = part * most;
+  const auto length = static_cast<uint32_t>(std::min(most, length_ - start));
+  *stored = {bytes_ + start, length, Codec::kNone};
+  const Compression& compression = context_.options.compression;
+  if (compression.codec == Codec::kNone) return Status::Ok();
+  if (space_.as() == nullptr) TOASTSTORE_TRY(space_.allocate(compress_space(most)));
+  size_t compressed;
+  compress(compression, stored->bytes, length, space_.as(), &compressed);
+  if (compressed != 0) {
+    *stored = {space_.as(), static_cast<uint32_t>(compressed), compression.codec};
+  }
+  return Status::Ok();
+}
+
+Status write_parts(Context& context, Appender* appender, uint64_t id, uint64_t length,
+                   PartSource* source, Entry* entry) {
   if (length > kMaxValueBytes) return Status::Error(Code::kLimit, "value is too long");
   appender->take_pages_written();  // what a value that failed has left there
   *entry = Entry{};
   entry->id = id;
   entry->raw_bytes = length;
   if (length <= context.options.extent_max) {
-    TOASTSTORE_TRY(write_whole(context, appender, id, bytes, static_cast<uint32_t>(length), entry));
+    TOASTSTORE_TRY(write_whole(context, appender, id, source, entry));
   } else {
     entry->layout = Layout::kChunked;
     ChunkWriter writer(context, appender, id);
-    TOASTSTORE_TRY(writer.write(bytes, length, entry));
+    TOASTSTORE_TRY(writer.write(source, length, entry));
   }
   entry->pages = appender->take_pages_written();
   return Status::Ok();

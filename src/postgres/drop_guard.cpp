@@ -27,17 +27,36 @@ bool drops_extension(const Node* command) {
   return false;
 }
 
-// A statement a table; the number of tables may be larger.
+// A statement a table; the number of tables may be larger.  A table that was converted before may
+// still have the constraint that holds the options of its store.
 constexpr char kCommands[] =
-    "SELECT CASE WHEN amname = 'toaststore_values'"
-    "       THEN pg_catalog.format('CREATE TABLE .. AS SELECT * FROM %1$s; DROP TABLE %1$s;', "
-    "c.oid::pg_catalog.regclass)"
-    "       ELSE pg_catalog.format('ALTER %s %s SET ACCESS METHOD heap;',"
+    "SELECT CASE WHEN amname OPERATOR(pg_catalog.=) 'toaststore_values'"
+    "       THEN pg_catalog.format('CREATE TABLE .. AS SELECT * FROM %1$s; DROP TABLE %1$s;', name)"
+    "       ELSE pg_catalog.format('ALTER %s %s %s;',"
     "                              CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,"
-    "                              c.oid::pg_catalog.regclass) END"
-    "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) c.relam"
-    " WHERE amname IN ('toaststore', 'toaststore_values')"
-    "   AND relkind OPERATOR(pg_catalog.<>) 't' ORDER BY relkind, c.oid";
+    "                              name, pg_catalog.concat_ws(', ',"
+    "                                  CASE WHEN amname OPERATOR(pg_catalog.=) 'toaststore'"
+    "                                       THEN 'SET ACCESS METHOD heap' END,"
+    "                                  CASE WHEN has_options"
+    "                                       THEN 'DROP CONSTRAINT toaststore_options' END)) END"
+    "  FROM (SELECT c.oid, c.oid::pg_catalog.regclass AS name, relkind, amname,"
+    "               EXISTS (SELECT FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_depend d"
+    "                       ON d.objid OPERATOR(pg_catalog.=) o.oid"
+    "                       WHERE d.classid OPERATOR(pg_catalog.=)"
+    "                             'pg_catalog.pg_constraint'::pg_catalog.regclass"
+    "                         AND d.refclassid OPERATOR(pg_catalog.=)"
+    "                             'pg_catalog.pg_proc'::pg_catalog.regclass"
+    "                         AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure("
+    "                             'toaststore.options(pg_catalog.int4, pg_catalog.int4,"
+    " pg_catalog.int4, pg_catalog.text)')"
+    "                         AND o.conrelid OPERATOR(pg_catalog.=) c.oid AND o.conislocal"
+    "                         AND o.conname OPERATOR(pg_catalog.=) 'toaststore_options')"
+    "               AS has_options"
+    "          FROM pg_catalog.pg_class c"
+    "          LEFT JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) c.relam"
+    "         WHERE relkind OPERATOR(pg_catalog.<>) 't') AS tables"
+    " WHERE amname IN ('toaststore', 'toaststore_values') OR has_options"
+    " ORDER BY relkind, oid";
 
 // The commands, a line each, or null where there is no table.
 char* commands_of_tables() {

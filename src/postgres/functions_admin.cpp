@@ -44,7 +44,7 @@ void check_options(const OptionArguments& arguments) {
 }
 
 // The constraint that holds the options (options.cpp).
-char* constraint_sql(const OptionArguments& arguments) {
+const char* constraint_sql(const OptionArguments& arguments) {
   return psprintf(
       "CONSTRAINT toaststore_options CHECK (toaststore.options(direct_max => %d, "
       "extent_max => %d, chunk_bytes => %d, compression => %s))",
@@ -66,13 +66,29 @@ void mark_validated(Oid relid) {
 }
 
 // The meta page's copy.
-void note_compression(Oid relid) {
+void note_compression(Oid relid, const char* compression) {
   CommandCounterIncrement();
   Relation rel = table_open(relid, NoLock);
   StoreHandle handle(rel, nullptr);
+  handle.context().options.compression = toaststore::parse_compression(compression);
   check(toaststore::store_compression(handle.context()), rel);
   handle.keep();
   table_close(rel, NoLock);
+}
+
+// What the constraint says, or else the store itself.
+Options options_now(Relation named, Relation store) {
+  const auto stated = toaststore::stated_options(named);
+  if (stated) return *stated;
+  StoreHandle handle(store, nullptr);
+  const Status status = toaststore::load_hints(handle.context());
+  if (!status.is(Code::kNotFound)) check(status, store);
+  return handle.context().options;
+}
+
+char* compression_text(toaststore::Compression compression) {
+  const char* name = toaststore::codec_name(compression.codec);
+  return compression.level == 0 ? pstrdup(name) : psprintf("%s:%d", name, compression.level);
 }
 
 // Rows of a set-returning function.
@@ -139,27 +155,37 @@ Datum toaststore_create_store(PG_FUNCTION_ARGS) {
   PG_RETURN_OID(store.oid());
 }
 
-// alter_store(store regclass, compression text) -> void: for values put from now on.
+// alter_store(store regclass, compression text, direct_max int, extent_max int, chunk_bytes int) ->
+// void; null: as it is.  Of a table with the access method toaststore its store is meant, and the
+// constraint is the table's: no child's, for each has a store of its own.
 Datum toaststore_alter_store(PG_FUNCTION_ARGS) {
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const Oid relid = PG_GETARG_OID(0);
   // On a standby the lock itself would fail, with a lesser reason.
   PreventCommandDuringRecovery("toaststore.alter_store()");
-  Relation rel = toaststore::open_store(relid, ShareUpdateExclusiveLock, Right::kOwn);
-  StoreHandle handle(rel, nullptr);
-  const Status status = toaststore::load_hints(handle.context());
-  if (!status.is(Code::kNotFound)) check(status, rel);
-  const Options& now = handle.context().options;
+  Relation table;
+  Relation store = toaststore::open_store_of(relid, AccessExclusiveLock, Right::kOwn, &table);
+  Relation named = table != nullptr ? table : store;
+  const Options now = options_now(named, store);
+  const auto threshold = [&](int argument, uint32_t value) {
+    return PG_ARGISNULL(argument) ? static_cast<int32>(value) : PG_GETARG_INT32(argument);
+  };
   const OptionArguments arguments{
-      static_cast<int32>(now.direct_max), static_cast<int32>(now.extent_max),
-      static_cast<int32>(now.chunk_bytes), text_to_cstring(PG_GETARG_TEXT_PP(1))};
+      threshold(2, now.direct_max), threshold(3, now.extent_max), threshold(4, now.chunk_bytes),
+      PG_ARGISNULL(1) ? compression_text(now.compression) : text_to_cstring(PG_GETARG_TEXT_PP(1))};
   check_options(arguments);
-  const char* quoted = toaststore::quoted_name(rel);
-  table_close(rel, NoLock);
-  execute(psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS toaststore_options, ADD %s NOT VALID",
-                   quoted, constraint_sql(arguments)));
+  const char* quoted = toaststore::quoted_name(named);
+  const Oid store_id = RelationGetRelid(store);
+  const char* scope = table != nullptr ? " NO INHERIT" : "";
+  table_close(store, NoLock);
+  if (table != nullptr) table_close(table, NoLock);
+  const bool there = OidIsValid(get_relation_constraint_oid(relid, "toaststore_options", true));
+  execute(psprintf("ALTER TABLE %s %sADD %s%s NOT VALID", quoted,
+                   there ? "DROP CONSTRAINT toaststore_options, " : "", constraint_sql(arguments),
+                   scope));
   CommandCounterIncrement();
   mark_validated(relid);
-  note_compression(relid);
+  note_compression(store_id, arguments.compression);
   PG_RETURN_VOID();
 }
 

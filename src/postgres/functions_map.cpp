@@ -4,17 +4,21 @@
 // security, triggers, locks and uniqueness are the table's own.  The table's name is put into the
 // statements, which name nothing else that a search path could lead astray.
 
+#include <initializer_list>
+#include <new>
+
 #include "postgres/sql.h"
 
 extern "C" {
+#include "catalog/objectaddress.h"
 #include "executor/spi.h"
-#include "utils/portal.h"
 }
 
 namespace {
 
-// How many rows map_scan takes from the table at once.
-constexpr long kScanBatch = 1000;
+// How many rows map_scan takes from the table at once: few at first, for somebody may want no more.
+constexpr uint64 kFirstRows = 8;
+constexpr uint64 kMostRows = 256;
 
 [[noreturn]] void not_a_map(const char* name) {
   ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a map", name),
@@ -27,10 +31,31 @@ bool has_column(Oid relid, const char* name, Oid type) {
   return number != InvalidAttrNumber && get_atttype(relid, number) == type;
 }
 
+// Who may not do to any column what the statement will do must not lock the map either, and make
+// others wait.  The statement itself looks closer.
+void check_rights(Oid relid, AclMode needed) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return;  // said when it is opened
+  const auto* form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  const char* name = pstrdup(NameStr(form->relname));
+  const ObjectType type = get_relkind_objtype(form->relkind);
+  ReleaseSysCache(tuple);
+  for (const AclMode mode : {ACL_SELECT, ACL_INSERT, ACL_UPDATE, ACL_DELETE}) {
+    if ((needed & mode) == 0) continue;
+    if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK) continue;
+    if (mode != ACL_DELETE &&
+        pg_attribute_aclcheck_all(relid, GetUserId(), mode, ACLMASK_ANY) == ACLCHECK_OK) {
+      continue;
+    }
+    aclcheck_error(ACLCHECK_NO_PRIV, type, name);
+  }
+}
+
 // The map as it is named in a statement.  The lock is the one that the statement takes, taken here
 // so that the name stays its name.
-const char* map_name(Oid relid, LOCKMODE lock_mode) {
-  Relation map = try_table_open(relid, lock_mode);
+const char* map_name(Oid relid, AclMode needed) {
+  check_rights(relid, needed);
+  Relation map = try_table_open(relid, needed == ACL_SELECT ? AccessShareLock : RowExclusiveLock);
   if (map == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("relation with OID %u does not exist", relid)));
@@ -43,6 +68,9 @@ const char* map_name(Oid relid, LOCKMODE lock_mode) {
   table_close(map, NoLock);
   return quoted;
 }
+
+constexpr AclMode kToSet = ACL_INSERT | ACL_UPDATE | ACL_SELECT;
+constexpr AclMode kToDelete = ACL_DELETE | ACL_SELECT;
 
 // Within a connection to SPI.  A STABLE function reads what its caller's statement reads.
 class Spi {
@@ -74,6 +102,79 @@ class Spi {
 
  private:
   MemoryContext caller_;
+};
+
+// The rows of a map with keys in a range, in the order of keys, some at a time: each time those
+// behind the last one.  Nothing is open in between, so that nobody has to close it.
+class MapScan {
+ public:
+  // The bounds live as long as the scan; null: none.
+  MapScan(const char* map, const text* from, const text* to)
+      : map_(map),
+        from_(from),
+        to_(to),
+        memory_(AllocSetContextCreate(CurrentMemoryContext, "toaststore map scan",
+                                      ALLOCSET_DEFAULT_SIZES)) {}
+  MapScan(const MapScan&) = delete;
+  MapScan& operator=(const MapScan&) = delete;
+
+  // The next row, or null.  It lives until the next call; long values in it are pointers.
+  HeapTuple next() {
+    if (place_ == count_ && !ended_) fetch();
+    return place_ < count_ ? rows_[place_++] : nullptr;
+  }
+  // That of the rows.  REQUIRES: next() was called.
+  TupleDesc columns() const { return columns_; }
+
+ private:
+  void fetch() {
+    // Rows of one key are taken together: a table that is no map, but looks like one, may have
+    // such, and rows without a key.
+    wanted_ = Min(kMostRows, 2 * wanted_);
+    const bool goes_on = last_ != nullptr;
+    const char* from = goes_on            ? " AND key OPERATOR(pg_catalog.>) $1"
+                       : from_ == nullptr ? ""
+                                          : " AND key OPERATOR(pg_catalog.>=) $1";
+    const char* to = to_ == nullptr ? "" : " AND key OPERATOR(pg_catalog.<) $2";
+    char* sql = psprintf(
+        "SELECT key, value, stored_at FROM %s WHERE key IS NOT NULL%s%s ORDER BY key "
+        "FETCH FIRST %llu ROWS WITH TIES",
+        map_, from, to, static_cast<unsigned long long>(wanted_));
+    Oid types[2] = {TEXTOID, TEXTOID};
+    Datum arguments[2] = {PointerGetDatum(goes_on ? last_ : from_), PointerGetDatum(to_)};
+    const Spi spi;
+    Spi::run(sql, 2, types, arguments, true);
+    keep_rows();
+    pfree(sql);
+  }
+
+  void keep_rows() {
+    MemoryContextReset(memory_);
+    MemoryContext outer = MemoryContextSwitchTo(memory_);
+    columns_ = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+    count_ = SPI_processed;
+    place_ = 0;
+    ended_ = count_ < wanted_;
+    rows_ = static_cast<HeapTuple*>(palloc(sizeof(HeapTuple) * (count_ + 1)));
+    for (uint64 i = 0; i < count_; i++) rows_[i] = heap_copytuple(SPI_tuptable->vals[i]);
+    if (count_ > 0) {
+      bool is_null;
+      last_ = DatumGetTextPP(heap_getattr(rows_[count_ - 1], 1, columns_, &is_null));
+    }
+    MemoryContextSwitchTo(outer);
+  }
+
+  const char* map_;
+  const text* from_;
+  const text* to_;
+  const text* last_ = nullptr;  // key of the last row that was fetched
+  MemoryContext memory_;        // of what was fetched
+  TupleDesc columns_ = nullptr;
+  HeapTuple* rows_ = nullptr;
+  uint64 count_ = 0;
+  uint64 place_ = 0;
+  uint64 wanted_ = kFirstRows / 2;
+  bool ended_ = false;
 };
 
 // Inserts or replaces; tells how many keys were new.  The row that ON CONFLICT replaces is locked
@@ -118,7 +219,7 @@ Datum toaststore_create_map(PG_FUNCTION_ARGS) {
 
 // map_set(map regclass, key text, value bytea) -> boolean: was the key new?
 Datum toaststore_map_set(PG_FUNCTION_ARGS) {
-  const char* map = map_name(PG_GETARG_OID(0), RowExclusiveLock);
+  const char* map = map_name(PG_GETARG_OID(0), kToSet);
   Oid types[2] = {TEXTOID, BYTEAOID};
   Datum arguments[2] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   const Spi spi;
@@ -141,7 +242,7 @@ Datum toaststore_map_set_many(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
                     errmsg("there are %d keys for %d values", key_count, value_count)));
   }
-  const char* map = map_name(PG_GETARG_OID(0), RowExclusiveLock);
+  const char* map = map_name(PG_GETARG_OID(0), kToSet);
   Oid types[2] = {TEXTARRAYOID, BYTEAARRAYOID};
   Datum arguments[2] = {PointerGetDatum(keys), PointerGetDatum(values)};
   const Spi spi;
@@ -157,7 +258,7 @@ Datum toaststore_map_set_many(PG_FUNCTION_ARGS) {
 
 // map_get(map regclass, key text) -> bytea, or null where there is no such key.
 Datum toaststore_map_get(PG_FUNCTION_ARGS) {
-  const char* map = map_name(PG_GETARG_OID(0), AccessShareLock);
+  const char* map = map_name(PG_GETARG_OID(0), ACL_SELECT);
   Oid types[1] = {TEXTOID};
   Datum arguments[1] = {PG_GETARG_DATUM(1)};
   const Spi spi;
@@ -173,7 +274,7 @@ Datum toaststore_map_get(PG_FUNCTION_ARGS) {
 
 // map_delete(map regclass, key text) -> boolean: was it there?
 Datum toaststore_map_delete(PG_FUNCTION_ARGS) {
-  const char* map = map_name(PG_GETARG_OID(0), RowExclusiveLock);
+  const char* map = map_name(PG_GETARG_OID(0), kToDelete);
   Oid types[1] = {TEXTOID};
   Datum arguments[1] = {PG_GETARG_DATUM(1)};
   const Spi spi;
@@ -181,35 +282,66 @@ Datum toaststore_map_delete(PG_FUNCTION_ARGS) {
                           types, arguments, false) > 0);
 }
 
-// map_scan(map regclass, from_key text, to_key text) -> the rows with keys in [from_key, to_key)
-// in the order of keys; null: no bound.  The rows carry pointers to long values, so that nothing
-// but what somebody looks at is read.
-Datum toaststore_map_scan(PG_FUNCTION_ARGS) {
+namespace {
+
+MapScan* begin_scan(FunctionCallInfo fcinfo) {
+  const text* from = PG_ARGISNULL(1) ? nullptr : PG_GETARG_TEXT_P_COPY(1);
+  const text* to = PG_ARGISNULL(2) ? nullptr : PG_GETARG_TEXT_P_COPY(2);
+  void* space = palloc(sizeof(MapScan));
+  return new (space) MapScan(map_name(PG_GETARG_OID(0), ACL_SELECT), from, to);
+}
+
+// All rows for a FROM clause, which takes all of them whatever becomes of them: those that do not
+// fit work_mem go to a file.
+void materialize_scan(FunctionCallInfo fcinfo) {
   InitMaterializedSRF(fcinfo, 0);
-  if (PG_ARGISNULL(0)) return 0;
-  const auto* rows = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  const char* map = map_name(PG_GETARG_OID(0), AccessShareLock);
-  Oid types[2] = {TEXTOID, TEXTOID};
-  Datum arguments[2] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
-  const char nulls[2] = {PG_ARGISNULL(1) ? 'n' : ' ', PG_ARGISNULL(2) ? 'n' : ' '};
-  const char* from = PG_ARGISNULL(1) ? "" : " AND key OPERATOR(pg_catalog.>=) $1";
-  const char* to = PG_ARGISNULL(2) ? "" : " AND key OPERATOR(pg_catalog.<) $2";
-  const Spi spi;
-  Portal portal = SPI_cursor_open_with_args(
-      nullptr,
-      psprintf("SELECT key, value, stored_at FROM %s WHERE true%s%s ORDER BY key", map, from, to),
-      2, types, arguments, nulls, true, CURSOR_OPT_NO_SCROLL);
-  do {
-    SPI_cursor_fetch(portal, true, kScanBatch);
-    for (uint64 i = 0; i < SPI_processed; i++) {
-      Datum columns[3];
-      bool is_null[3];
-      heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, columns, is_null);
-      tuplestore_putvalues(rows->setResult, rows->setDesc, columns, is_null);
+  const auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  MapScan* scan = begin_scan(fcinfo);
+  while (HeapTuple row = scan->next()) {
+    CHECK_FOR_INTERRUPTS();
+    Datum columns[3];
+    bool is_null[3];
+    heap_deform_tuple(row, scan->columns(), columns, is_null);
+    tuplestore_putvalues(result->setResult, result->setDesc, columns, is_null);
+  }
+}
+
+}  // namespace
+
+// map_scan(map regclass, from_key text, to_key text) -> the rows with keys in [from_key, to_key)
+// in the order of keys; null: no bound.  In a FROM clause rows carry pointers to long values, so
+// that nothing but what somebody looks at is read; in a select list rows are composite values,
+// which hold everything, and are fetched as they are asked for.
+Datum toaststore_map_scan(PG_FUNCTION_ARGS) {
+  const auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  const bool materialize =
+      result != nullptr && (result->allowedModes & SFRM_Materialize_Preferred) != 0;
+  if (materialize) {
+    if (!PG_ARGISNULL(0)) {
+      materialize_scan(fcinfo);
+    } else {
+      InitMaterializedSRF(fcinfo, 0);
     }
-    SPI_freetuptable(SPI_tuptable);
-  } while (SPI_processed > 0);
-  SPI_cursor_close(portal);
-  return 0;
+    return 0;
+  }
+  if (SRF_IS_FIRSTCALL()) {
+    FuncCallContext* call = SRF_FIRSTCALL_INIT();
+    MemoryContext outer = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+    if (get_call_result_type(fcinfo, nullptr, &call->tuple_desc) != TYPEFUNC_COMPOSITE) {
+      elog(ERROR, "return type must be a row type");
+    }
+    call->tuple_desc = BlessTupleDesc(call->tuple_desc);
+    if (!PG_ARGISNULL(0)) call->user_fctx = begin_scan(fcinfo);
+    MemoryContextSwitchTo(outer);
+  }
+  FuncCallContext* call = SRF_PERCALL_SETUP();
+  auto* scan = static_cast<MapScan*>(call->user_fctx);
+  HeapTuple row = scan == nullptr ? nullptr : scan->next();
+  if (row == nullptr) SRF_RETURN_DONE(call);
+  Datum columns[3];
+  bool is_null[3];
+  heap_deform_tuple(row, scan->columns(), columns, is_null);
+  row = heap_form_tuple(call->tuple_desc, columns, is_null);
+  SRF_RETURN_NEXT(call, HeapTupleGetDatum(row));
 }
 }

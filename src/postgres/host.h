@@ -12,6 +12,8 @@
 #ifndef TOASTSTORE_POSTGRES_HOST_H_
 #define TOASTSTORE_POSTGRES_HOST_H_
 
+#include <optional>
+
 #include "engine/context.h"
 #include "engine/store.h"
 #include "postgres/pg.h"
@@ -218,8 +220,16 @@ void check_writable(const StoreHandle& handle, const char* function);
 
 // ---- options.cpp -----------------------------------------------------------------------------
 
-// The options that the store's CHECK constraint names; the defaults where it has none.
+// The options that the CHECK constraint of a store, or of a table for its store, names; none where
+// there is no such constraint.
+std::optional<Options> stated_options(Relation rel);
+
+// Those of a by-id store, the defaults where it names none.
 Options catalog_options(Relation rel);
+
+// Those of the store of a table with the access method toaststore: kept with the table's entry in
+// the relation cache.
+Options table_options(Relation table);
 
 // What of the catalog INSERT obeys; see StoreHandle.
 struct Restrictions {

@@ -5,12 +5,15 @@
 //
 //   CONSTRAINT toaststore_options CHECK (toaststore.options(direct_max => 4096, ...))
 //
-// The meta page holds a copy of the thresholds, which are fixed at creation.
+// A table with the access method toaststore has it for its store, which has no constraints itself.
+// The meta page holds a copy of the thresholds, which are fixed when the store's file is begun.
 //
 // Anybody may write a constraint of that name on a table of their own: nothing of it is evaluated
 // here.  It counts only if it is a call of our own function, and of its arguments only constants of
 // the right types; one that is no call of ours, or looks at the row, is a constraint like any
 // other.
+
+#include <new>
 
 #include "engine/codec.h"
 #include "postgres/host.h"
@@ -86,14 +89,19 @@ const FuncExpr* options_call(const ConstrCheck& check, const Node* node) {
   return found ? reinterpret_cast<const FuncExpr*>(node) : nullptr;
 }
 
-void read_constraints(Relation rel, Options* options) {
+std::optional<Options> read_constraints(Relation rel) {
   const TupleConstr* constraints = RelationGetDescr(rel)->constr;
   for (int i = 0; constraints != nullptr && i < constraints->num_check; i++) {
     const ConstrCheck& check = constraints->check[i];
+    if (strcmp(check.ccname, kConstraintName) != 0) continue;
     const auto* node = static_cast<const Node*>(stringToNode(check.ccbin));
     const FuncExpr* call = options_call(check, node);
-    if (call != nullptr) read_call(call, options);
+    if (call == nullptr) continue;
+    Options options;
+    read_call(call, &options);
+    return options;
   }
+  return std::nullopt;
 }
 
 // The transient table of a rewrite has no constraints: the one it replaces has.
@@ -111,14 +119,29 @@ bool refers_to_id(const Node* node) {
 
 }  // namespace
 
-Options catalog_options(Relation rel) {
-  Options options;
-  options.kind = kind_of(rel);
-  if (options.kind == StoreKind::kToast) return options;
+std::optional<Options> stated_options(Relation rel) {
   Relation source = constrained(rel);
-  read_constraints(source, &options);
+  const std::optional<Options> options = read_constraints(source);
   if (source != rel) table_close(source, NoLock);
   return options;
+}
+
+Options catalog_options(Relation rel) {
+  Options options;
+  if (kind_of(rel) == StoreKind::kById) options = stated_options(rel).value_or(options);
+  options.kind = kind_of(rel);
+  return options;
+}
+
+// Heap itself keeps nothing in rd_amcache.
+Options table_options(Relation table) {
+  if (table->rd_amcache == nullptr) {
+    Options options = stated_options(table).value_or(Options());
+    options.kind = StoreKind::kToast;
+    void* kept = MemoryContextAlloc(CacheMemoryContext, sizeof(Options));
+    table->rd_amcache = new (kept) Options(options);
+  }
+  return *static_cast<Options*>(table->rd_amcache);
 }
 
 Restrictions catalog_restrictions(Relation rel) {

@@ -14,10 +14,10 @@ bool RewriteWriter::of_original(const varatt_external& pointer) const {
 }
 
 // Small values may come to fit their row: the policy looks at them again.
-bool RewriteWriter::copies(const varlena* pointer, Size target) const {
+bool RewriteWriter::copies(const varlena* pointer, const WantedForm& wanted) const {
   varatt_external fields;
   VARATT_EXTERNAL_GET_POINTER(fields, pointer);
-  return of_original(fields) && static_cast<Size>(fields.va_rawsize) > target;
+  return of_original(fields) && static_cast<Size>(fields.va_rawsize) > wanted.room;
 }
 
 // The counter goes on where the old one is.
@@ -71,8 +71,8 @@ void RewriteWriter::keep(PromisedValue* value) {
   value->row->promises--;
   const TransactionId deleter = value->row->deleter;
   uint64_t id = 0;
+  varatt_external fields;
   if (VARATT_IS_EXTERNAL_ONDISK(value->source)) {
-    varatt_external fields;
     VARATT_EXTERNAL_GET_POINTER(fields, value->source);
     id = fields.va_valueid;
     if (share(id, deleter)) {
@@ -81,12 +81,12 @@ void RewriteWriter::keep(PromisedValue* value) {
     }
   }
   if (id == 0) id = free_id();
-  varlena* raw = raw_of(value->source);
-  id = put(raw, value->compress, id);
+  store_under(id, value);
   check(batch().flush(), store());  // others are about to look for it
-  if (deleter != kNoXid) check(handle().store().restamp(id, deleter), store(), id);
-  point_at(id, VARSIZE_ANY_EXHDR(raw), value);
-  if (raw != value->source) pfree(raw);
+  if (deleter == kNoXid) return;
+  VARATT_EXTERNAL_GET_POINTER(fields, value->pointer);
+  id = fields.va_valueid;
+  check(handle().store().restamp(id, deleter), store(), id);
 }
 
 }  // namespace toaststore

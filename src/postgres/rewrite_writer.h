@@ -1,7 +1,8 @@
 // The values of a table that VACUUM FULL or CLUSTER copies.
 //
 // The table keeps its TOAST table's oid, so its values keep their ids: a pointer in a copied row is
-// the one that it was before.
+// the one that it was before.  They are copied as they are stored, whatever the compression of new
+// values is by now; only where the thresholds of the store have changed are they stored anew.
 //
 // Invariants:
 //   * A value that several versions of a row share is copied once.
@@ -23,7 +24,7 @@ class RewriteWriter final : public ToastWriter {
   // The rows that are toasted from now on are this one.
   void begin_row(RewrittenRow* row) { row_ = row; }
 
-  bool copies(const varlena* pointer, Size target) const override;
+  bool copies(const varlena* pointer, const WantedForm& wanted) const override;
   void keep(PromisedValue* value) override;
 
  protected:

@@ -56,6 +56,9 @@ void store_kept_entry(Relation rel, const Entry& entry, TupleTableSlot* slot);
 void store_sampled_entry(Relation rel, const Entry& entry, LazyValue* lazy, TupleTableSlot* slot);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot,
                              TupleTableSlot* slot);
+// The entry of a value that a row vouches for: no visibility is asked for.  Raises where it is not
+// there, or of another length.  REQUIRES: the handle was made without a snapshot.
+Entry vouched_entry(StoreHandle* handle, uint64_t id, uint64_t raw_bytes);
 void relation_fetch_toast_slice(Relation rel, Oid value_id, int32 attribute_size,
                                 int32 slice_offset, int32 slice_length, varlena* result);
 

@@ -33,27 +33,11 @@ TupleTableSlotOps make_slot_ops() {
   return ops;
 }
 
-// Fetches a value that a row vouches for: no visibility is asked for.
+// Fetches a value that a row vouches for.
 void fetch_vouched(Relation rel, uint64_t id, uint64_t raw_bytes, uint64_t offset, uint64_t length,
                    char* out) {
-  if (!HaveRegisteredOrActiveSnapshot()) {
-    elog(ERROR, "cannot fetch toast data without an active snapshot");
-  }
   StoreHandle handle(rel, nullptr);
-  Entry entry;
-  const Status status = handle.store().lookup(id, &entry);
-  if (status.is(Code::kNotFound) && kind_of(rel) == StoreKind::kToast) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("value %llu of toaststore \"%s\" is missing",
-                           static_cast<unsigned long long>(id), RelationGetRelationName(rel)),
-                    errhint("toaststore.verify() of the table lists what else is damaged.")));
-  }
-  check(status, rel, id);
-  if (entry.raw_bytes != raw_bytes) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("value %llu of toaststore \"%s\" is not of the length its row says",
-                           static_cast<unsigned long long>(id), RelationGetRelationName(rel))));
-  }
+  Entry entry = vouched_entry(&handle, id, raw_bytes);
   check(handle.store().fetch(&entry, offset, length, reinterpret_cast<std::byte*>(out)), rel, id);
   handle.keep();
 }
@@ -98,6 +82,28 @@ Datum value_datum(Relation rel, const Entry& entry, LazyValue* lazy) {
 }
 
 }  // namespace
+
+Entry vouched_entry(StoreHandle* handle, uint64_t id, uint64_t raw_bytes) {
+  if (!HaveRegisteredOrActiveSnapshot()) {
+    elog(ERROR, "cannot fetch toast data without an active snapshot");
+  }
+  Relation rel = handle->rel();
+  Entry entry;
+  const Status status = handle->store().lookup(id, &entry);
+  if (status.is(Code::kNotFound) && kind_of(rel) == StoreKind::kToast) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("value %llu of toaststore \"%s\" is missing",
+                           static_cast<unsigned long long>(id), RelationGetRelationName(rel)),
+                    errhint("toaststore.verify() of the table lists what else is damaged.")));
+  }
+  check(status, rel, id);
+  if (entry.raw_bytes != raw_bytes) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("value %llu of toaststore \"%s\" is not of the length its row says",
+                           static_cast<unsigned long long>(id), RelationGetRelationName(rel))));
+  }
+  return entry;
+}
 
 const TupleTableSlotOps* slot_callbacks(Relation rel) {
   (void)rel;

@@ -36,10 +36,20 @@ struct PromisedValue {
   ToastWriter* writer;
   RewrittenRow* row;  // null elsewhere
   const varlena* source;
-  bool compress;
+  Compression compression;
   bool kept;
   char pointer[TOAST_POINTER_SIZE];  // once kept
   char redirect[VARHDRSZ_EXTERNAL + sizeof(varatt_indirect)];
+};
+
+// pglz may make less of a value than lz4 does, but not half as much.
+constexpr Size kWorseThanPglz = 2;
+
+// How a value is to be stored that may go into the store.
+struct WantedForm {
+  Compression compression;  // in the store
+  Size room;                // in the row
+  bool compressible;        // in the row
 };
 
 class ToastWriter {
@@ -53,19 +63,20 @@ class ToastWriter {
   ToastWriter(const ToastWriter&) = delete;
   ToastWriter& operator=(const ToastWriter&) = delete;
 
-  // The datum for the row, made in the current memory context.
-  Datum promise(const varlena* source, bool compress);
+  // The datum for the row, made in the current memory context.  `compression` is what is wanted for
+  // the value, if it is not there in another store in a form that serves.
+  Datum promise(const varlena* source, Compression compression);
 
-  // Need a pointer in a row that is longer than `target` not be read to be stored again?
-  virtual bool copies(const varlena* pointer, Size target) const {
-    (void)pointer, (void)target;
-    return false;
-  }
+  // Is the value that a row of elsewhere points to stored there as it is wanted here, and would not
+  // fit the row however it is compressed?  It need not be read then to decide where it goes.
+  virtual bool copies(const varlena* pointer, const WantedForm& wanted) const;
 
   // REQUIRES: core has taken the rows.
   void finish();
 
   Relation table() const { return table_; }
+  // Of new values, where their column does not say.
+  Compression compression() const { return table_options(table_).compression; }
 
   // Stores the value and fills in the pointer to it.
   virtual void keep(PromisedValue* value);
@@ -77,21 +88,19 @@ class ToastWriter {
   StoreHandle& handle() { return *handle_; }
   Batch& batch() { return *batch_; }
 
-  // Under the next id, or under `id`.
-  uint64_t put(const varlena* value, bool compress, uint64_t id = 0);
+  // Stores what the promise was made of under the next id, or under `id`, and fills it in.
+  void store_under(uint64_t id, PromisedValue* value);
   void point_at(uint64_t id, Size length, PromisedValue* value) const;
-  // The bytes of a value, read and decompressed if need be: to be freed then.
-  static varlena* raw_of(const varlena* source);
-
   RewrittenRow* row_ = nullptr;
 
  private:
-  bool looks_compressible(const char* bytes, Size length);
+  bool looks_compressible(Compression compression, const char* bytes, Size length);
+  uint64_t put(const varlena* value, Compression compression, uint64_t id);
+  bool put_copy(const varatt_external& pointer, uint64_t* id);
 
   Relation table_;
   const bool decoded_;  // logical decoding delivers the rows
   uint64_t values_;
-  Compression compression_;  // of the store
   Relation store_ = nullptr;
   std::optional<StoreHandle> handle_;
   std::optional<Batch> batch_;

@@ -12,9 +12,6 @@ namespace toaststore {
 
 namespace {
 
-// pglz may make less of a value than lz4 does, but not half as much.
-constexpr Size kWorseThanPglz = 2;
-
 // A pointer to nothing: as long as the one that core will see.
 char placeholder[TOAST_POINTER_SIZE];
 
@@ -53,15 +50,31 @@ class Toaster {
   }
 
  private:
+  // What the store is asked to compress a column's values with.  pglz is what the server takes
+  // where nobody chooses, and no choice between what the store has.
+  Compression compression_of(int column) const {
+    if (!compressible(column)) return {Codec::kNone, 0};
+    const bool lz4 = TupleDescAttr(columns_, column)->attcompression == TOAST_LZ4_COMPRESSION;
+    return lz4 ? Compression{Codec::kLz4, 0} : writer_->compression();
+  }
+
+  // May the row hold values of the column compressed?
+  bool compressible(int column) const { return !stored_as(column, TYPSTORAGE_EXTERNAL); }
+
+  // What a value of the column may take of a row.
+  Size room_for(int column) const {
+    if (stored_as(column, TYPSTORAGE_MAIN)) return TOAST_TUPLE_TARGET_MAIN;
+    return Max(TOAST_TUPLE_TARGET, RelationGetToastTupleTarget(table_, TOAST_TUPLE_TARGET));
+  }
+
   // Pointers that are copied are left alone in the same way.
   void find_copies() {
     for (int i = 0; i < columns_->natts; i++) {
       old_nulls_[i] = true;
       if (TupleDescAttr(columns_, i)->attlen != -1 || nulls_[i]) continue;
       auto* value = reinterpret_cast<varlena*>(DatumGetPointer(values_[i]));
-      if (!VARATT_IS_EXTERNAL_ONDISK(value)) continue;
-      const bool movable = stored_as(i, TYPSTORAGE_EXTENDED) || stored_as(i, TYPSTORAGE_EXTERNAL);
-      if (!movable || !writer_->copies(value, TOAST_TUPLE_TARGET)) continue;
+      if (!VARATT_IS_EXTERNAL_ONDISK(value) || stored_as(i, TYPSTORAGE_PLAIN)) continue;
+      if (!writer_->copies(value, {compression_of(i), room_for(i), compressible(i)})) continue;
       old_values_[i] = values_[i];
       old_nulls_[i] = false;
       sources_[i] = value;
@@ -144,7 +157,7 @@ class Toaster {
   HeapTuple form(Size head) {
     for (int i = 0; i < columns_->natts; i++) {
       if (sources_[i] == nullptr) continue;
-      values_[i] = writer_->promise(sources_[i], !stored_as(i, TYPSTORAGE_EXTERNAL));
+      values_[i] = writer_->promise(sources_[i], compression_of(i));
     }
     const Size data = heap_compute_data_size(columns_, values_, nulls_);
     auto* tuple = static_cast<HeapTuple>(palloc0(HEAPTUPLESIZE + head + data));

@@ -157,7 +157,11 @@ my %raises = (
 		42501 => [q[STRANGER SELECT toaststore.create_store('closed.a')]],
 		25006 => [q[READ SELECT toaststore.create_store('a')]] },
 	alter_store => {
-		22023 => [q[SELECT toaststore.alter_store('media', 'none:1')]],
+		22023 => [ q[SELECT toaststore.alter_store('media', 'none:1')], q[SELECT toaststore.alter_store('media', chunk_bytes => 1)] ],
+		42809 => [ q[CREATE TABLE narrow (id int) USING toaststore; SELECT toaststore.alter_store('narrow', 'lz4')],
+			q[CREATE MATERIALIZED VIEW shown USING toaststore AS SELECT ''::text AS body; SELECT toaststore.alter_store('shown', 'lz4')] ],
+		'42P16' => [q[CREATE TABLE parted (id int, body text, CONSTRAINT toaststore_options CHECK (toaststore.options(0, 0, 8192, 'lz4'))) PARTITION BY LIST (id);
+			CREATE TABLE part PARTITION OF parted DEFAULT USING toaststore; SELECT toaststore.alter_store('part', 'lz4')]],
 		25006 => [q[READ SELECT toaststore.alter_store('media', 'none')]] },
 	create_map => {
 		'42P07' => [q[SELECT toaststore.create_map('plain')]],

@@ -135,9 +135,12 @@ my $contents = q[
 	UNION ALL SELECT 'history', id, md5(history::text) FROM history ORDER BY 1, 2, 3];
 
 my $locks = q[
-	SELECT locktype, relation::regclass, page, tuple IS NOT NULL AS of_tuple, mode, granted, count(*)
+	SELECT locktype, CASE WHEN c.relnamespace = 'pg_toast'::regnamespace THEN concat('TOAST ', c.relkind, ' of ', owner.relname) ELSE relation::regclass::text END,
+	       page, tuple IS NOT NULL AS of_tuple, mode, granted, count(*)
 	  FROM pg_locks LEFT JOIN pg_class c ON c.oid = relation
-	 WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid' AND (relation IS NULL OR relnamespace = 'public'::regnamespace)
+	       LEFT JOIN pg_class owner ON owner.oid = substring(c.relname FROM '^pg_toast_([0-9]+)')::oid
+	 WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid'
+	   AND (relation IS NULL OR c.relnamespace IN ('public'::regnamespace, 'pg_toast'::regnamespace))
 	   AND classid IS DISTINCT FROM 'pg_am'::regclass
 	 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6];
 

@@ -25,6 +25,7 @@ $node->safe_psql($from, q[
 	CREATE TABLE documents (id int PRIMARY KEY, body text, data bytea, meta jsonb, gone text);
 	ALTER TABLE documents ALTER data SET STORAGE EXTERNAL, ALTER body SET COMPRESSION lz4;
 	ALTER TABLE documents SET (toast_tuple_target = 500);
+	SELECT toaststore.alter_store('documents', 'zstd:2', chunk_bytes => 16384);
 	INSERT INTO documents
 	SELECT n, oracle.value(n, 100 * n * n, (ARRAY['noise', 'prose', 'mixed'])[1 + n % 3]), oracle.noise(n, 50 * n * n),
 	       jsonb_build_object('n', n, 'words', oracle.value(n, 3000, 'mixed')), oracle.value(n, 5000, 'noise')
@@ -43,7 +44,7 @@ $node->safe_psql($from, q[
 	SELECT toaststore.map_set('files', 'file ' || n, oracle.noise(n, 20000)) FROM generate_series(1, 20) n]);
 
 my $methods = q[
-	SELECT c.oid::regclass, amname, toast.relname IS NOT NULL, reloptions_of.reloptions
+	SELECT c.oid::regclass, amname, toast.relname IS NOT NULL, reloptions_of.reloptions, (SELECT string_agg(pg_get_constraintdef(oid), '') FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c')
 	  FROM pg_class c JOIN pg_am ON pg_am.oid = c.relam LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid,
 	       LATERAL (SELECT c.reloptions) AS reloptions_of
 	 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'm') ORDER BY c.relname];
@@ -55,7 +56,7 @@ sub contents
 }
 my $expected = contents($node, $from);
 my $as_made = $node->safe_psql($from, $methods);
-like($as_made, qr/^documents\|toaststore\|t\|\{toast_tuple_target=500\}$/m, 'there is something to dump');
+like($as_made, qr/^documents\|toaststore\|t\|\{toast_tuple_target=500\}\|CHECK.*16384.*zstd:2/m, 'there is something to dump');
 
 sub same_in
 {
@@ -95,7 +96,7 @@ pg_restore_ok('a directory is restored in parallel', '--jobs', 2, "$dump.directo
 same_in($node, 'restored', 'parallel');
 pg_restore_ok('tables are restored as heap tables where that is asked for', '--no-table-access-method', "$dump.custom");
 is(contents($node, 'restored'), $expected, 'with the same rows');
-unlike($node->safe_psql('restored', $methods), qr/toaststore/, 'and none of them a toaststore table');
+unlike($node->safe_psql('restored', $methods), qr/\|toaststore\|/, 'and none of them a toaststore table');
 $node->safe_psql('postgres', 'DROP DATABASE restored');
 $node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE as_toaststore');
 same_in($node, 'restored', 'CREATE DATABASE .. TEMPLATE');

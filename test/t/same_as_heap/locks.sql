@@ -1,13 +1,17 @@
--- The locks that statements leave behind, on everything but what holds the values and the access method,
--- on which a table that is made anew depends.
+-- The locks that statements leave behind, on everything but the access method, on which a table that is
+-- made anew depends.
 CREATE TABLE documents (id int PRIMARY KEY, body text);
 CREATE TABLE sheets (id int REFERENCES documents, body text);
 CREATE INDEX documents_hash ON documents (md5(body));
 INSERT INTO documents SELECT n, oracle.value(n, 150000, 'noise') FROM generate_series(1, 5) n;
+-- TOAST tables and their indexes are told by the table that they belong to.
 CREATE VIEW held AS
-SELECT locktype, relation::regclass::text COLLATE "C" AS relation, mode, granted, count(*)
+SELECT locktype, CASE WHEN relnamespace = 'pg_toast'::regnamespace THEN concat('TOAST ', relkind, ' of ', owner.relname) ELSE relation::regclass::text END COLLATE "C" AS relation,
+       mode, granted, count(*)
   FROM pg_locks LEFT JOIN pg_class ON pg_class.oid = relation
- WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid' AND classid IS DISTINCT FROM 'pg_am'::regclass AND (relation IS NULL OR relnamespace = current_schema()::regnamespace)
+       LEFT JOIN LATERAL (SELECT o.relname FROM pg_class o WHERE o.oid = substring(pg_class.relname FROM '^pg_toast_([0-9]+)')::oid) owner ON true
+ WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid' AND classid IS DISTINCT FROM 'pg_am'::regclass
+   AND (relation IS NULL OR relnamespace IN (current_schema()::regnamespace, 'pg_toast'::regnamespace))
  GROUP BY 1, 2, 3, 4;
 BEGIN; SELECT sum(length(body)) FROM documents; SELECT * FROM held ORDER BY 1, 2, 3; COMMIT;
 BEGIN; SELECT id FROM documents WHERE md5(body) = 'x' FOR UPDATE; SELECT * FROM held ORDER BY 1, 2, 3; COMMIT;
