@@ -43,9 +43,9 @@ $node->start;
 create_databases($node);
 
 my @sessions = map { open_pair($node, "session$_") } 1 .. 3;
-# What one of them reads, workers read wherever that is allowed.
+# What one of them reads, a worker reads, too, wherever that is allowed.
 $sessions[1]->run(q[SET force_parallel_mode = on; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0;
-	SET parallel_tuple_cost = 0; SET max_parallel_workers_per_gather = 2]);
+	SET parallel_tuple_cost = 0; SET max_parallel_workers_per_gather = 1]);
 my $observer = open_pair($node, 'observer');
 my $failed = 0;
 my $course = 0;
