@@ -59,13 +59,13 @@ Status Appender::load_lane() {
   for (;;) {
     PageGuard page;
     const ChainId journal = ChainId::journal(lane_);
-    const Status status = latch_chain_tail(context_, journal, Latch::kShare, 0, &page);
+    const Status status = latch_chain_tail(context_, journal, Latch::kShare, &page);
     if (status.ok()) {
       tail = page.tail<ChainTail>();
       break;
     }
     if (!status.is(Code::kRetry)) return status;
-    TOASTSTORE_TRY(extend_chain(context_, journal));
+    TOASTSTORE_TRY(ensure_chain_room(context_, journal, 0));
   }
   const bool in_batch = tail.next_id >= lane.id_start && tail.next_id <= lane.id_end;
   next_id_ = in_batch ? tail.next_id : lane.id_start;

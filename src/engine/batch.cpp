@@ -46,6 +46,7 @@ Status Batch::flush() {
 // Inserts entries_[*done] and those after it that go to the same place.
 Status Batch::insert_some(uint16_t* done) {
   const Entry& entry = entries_[*done];
+  const ChainId journal = ChainId::journal(appender_.lane());
   Xid holder = kNoXid;
   {
     LeafPlace place;
@@ -65,7 +66,7 @@ Status Batch::insert_some(uint16_t* done) {
       if (status.ok()) *done = static_cast<uint16_t>(*done + count);
       if (!status.is(Code::kRetry)) return status;
       place.leaf.release();
-      return extend_chain(context_, ChainId::journal(appender_.lane()));
+      return ensure_chain_room(context_, journal, count);
     }
     const Fate fate = context_.transactions.fate(place.entry.stamps(), &holder);
     const bool removable =
@@ -75,8 +76,8 @@ Status Batch::insert_some(uint16_t* done) {
       if (status.ok()) *done = static_cast<uint16_t>(*done + 1);
       if (!status.is(Code::kRetry)) return status;
       place.leaf.release();
-      TOASTSTORE_TRY(extend_chain(context_, ChainId::journal(appender_.lane())));
-      return ensure_dead_page(context_);
+      TOASTSTORE_TRY(ensure_chain_room(context_, journal, 1));
+      return ensure_chain_room(context_, ChainId::dead(), 1);
     }
     if (fate != Fate::kCreating && fate != Fate::kBusy) {
       return Status::Exists(entry.id, "The id is taken");
@@ -102,11 +103,10 @@ ChainTail journal_tail(const PageGuard& journal, const Appender& appender) {
 
 }  // namespace
 
-// One change: entries and their journal records.  kRetry: the journal needs a fresh page.
+// One change: entries and their journal records.  kRetry: the journal has no room, or is taken.
 Status Batch::stage_group(const LeafPlace& place, uint16_t first, uint16_t count) {
   PageGuard journal;
-  TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::journal(appender_.lane()), Latch::kExclusive,
-                                  count, &journal));
+  TOASTSTORE_TRY(try_chain_tail(context_, ChainId::journal(appender_.lane()), count, &journal));
   JournalRecord records[kPending];
   ChainTail tail = journal_tail(journal, appender_);
   for (uint16_t i = 0; i < count; i++) {
@@ -120,12 +120,12 @@ Status Batch::stage_group(const LeafPlace& place, uint16_t first, uint16_t count
   return change.commit();
 }
 
-// One change: an entry that nobody needs gives way, its pieces are listed as dead.
+// One change: an entry that nobody needs gives way, its pieces are listed as dead.  kRetry: as
+// above.
 Status Batch::replace_entry(const LeafPlace& place, const Entry& entry, bool was_seen) {
   PageGuard journal, dead;
-  TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::journal(appender_.lane()), Latch::kExclusive,
-                                  1, &journal));
-  TOASTSTORE_TRY(latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, 1, &dead));
+  TOASTSTORE_TRY(try_chain_tail(context_, ChainId::journal(appender_.lane()), 1, &journal));
+  TOASTSTORE_TRY(try_chain_tail(context_, ChainId::dead(), 1, &dead));
   const JournalRecord record = put_record(entry);
   ChainTail tail = journal_tail(journal, appender_);
   note_xid(record.xid, &tail);

@@ -19,8 +19,12 @@ Block& tail_hint(Hints* hints, ChainId chain) {
   return chain.kind == PageKind::kJournal ? hints->journal_tail[chain.lane] : hints->dead_tail;
 }
 
-Status read_page(Context& context, ChainId chain, Block block, Latch latch, PageGuard* page) {
-  TOASTSTORE_TRY(page->read(context.pager, block, latch, chain.kind));
+enum class Wait : bool { kNo, kYes };
+
+Status read_page(Context& context, ChainId chain, Block block, Latch latch, Wait wait,
+                 PageGuard* page) {
+  TOASTSTORE_TRY(wait == Wait::kYes ? page->read(context.pager, block, latch, chain.kind)
+                                    : page->try_read(context.pager, block, chain.kind));
   if (page->tail<ChainTail>().start.level != chain.lane) {
     page->release();
     return Status::Error(Code::kRetry, "page is of another chain", block);
@@ -28,12 +32,13 @@ Status read_page(Context& context, ChainId chain, Block block, Latch latch, Page
   return Status::Ok();
 }
 
-// Follows the chain from the noted end to its last page.  kRetry: it is too far away, or the page
-// noted has gone to another use.
-Status latch_last(Context& context, ChainId chain, Latch latch, PageGuard* page) {
+// Follows the chain from the noted end to its last page.  kRetry: none is noted, it is too far
+// away, it has gone to another use, or it would have to be waited for.
+Status latch_last(Context& context, ChainId chain, Latch latch, Wait wait, PageGuard* page) {
   Block& hint = tail_hint(&context.hints, chain);
+  if (hint == kNoBlock) return Status::Error(Code::kRetry, "chain has no page");
   for (int hop = 0; hop < kMaxTailHops; hop++) {
-    TOASTSTORE_TRY(read_page(context, chain, hint, latch, page));
+    TOASTSTORE_TRY(read_page(context, chain, hint, latch, wait, page));
     const Block next = page->tail<ChainTail>().next;
     if (next == kNoBlock) return Status::Ok();
     page->release();
@@ -52,12 +57,9 @@ Block& chain_tail(MetaBody* body, ChainId chain) {
   return chain.kind == PageKind::kJournal ? body->lanes[chain.lane].journal_tail : body->dead_tail;
 }
 
-Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t records,
-                        PageGuard* page) {
+Status latch_chain_tail(Context& context, ChainId chain, Latch latch, PageGuard* page) {
   TOASTSTORE_TRY(load_hints(context));
-  const Block& hint = tail_hint(&context.hints, chain);
-  Status status = Status::Error(Code::kRetry, "chain has no page");
-  if (hint != kNoBlock) status = latch_last(context, chain, latch, page);
+  Status status = latch_last(context, chain, latch, Wait::kYes, page);
   // The hint is unset or the page has gone to another use: ask the meta page.  The page it names
   // may have been left behind and freed before it is latched, but not every time.
   for (int attempt = 0; status.is(Code::kRetry); attempt++) {
@@ -66,10 +68,17 @@ Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t r
     }
     MetaBody body;
     TOASTSTORE_TRY(read_meta(context, &body));
-    if (hint == kNoBlock) return Status::Error(Code::kRetry, "chain has no page yet");
-    status = latch_last(context, chain, latch, page);
+    if (chain_tail(&body, chain) == kNoBlock) {
+      return Status::Error(Code::kRetry, "chain has no page yet");
+    }
+    status = latch_last(context, chain, latch, Wait::kYes, page);
   }
-  TOASTSTORE_TRY(status);
+  return status;
+}
+
+Status try_chain_tail(Context& context, ChainId chain, uint16_t records, PageGuard* page) {
+  TOASTSTORE_TRY(load_hints(context));
+  TOASTSTORE_TRY(latch_last(context, chain, Latch::kExclusive, Wait::kNo, page));
   if (page->tail<ChainTail>().count + records > chain.capacity()) {
     page->release();
     return Status::Error(Code::kRetry, "chain page is full");
@@ -77,21 +86,21 @@ Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t r
   return Status::Ok();
 }
 
-Status extend_chain(Context& context, ChainId chain) {
+namespace {
+
+// Links a fresh page, if the last one has not enough room.  kRetry: there is no page at hand.
+Status try_extend(Context& context, ChainId chain, uint16_t records, bool* done) {
   PageGuard last;
   ChainTail old{};
-  Status status = latch_chain_tail(context, chain, Latch::kExclusive, 0, &last);
+  const Status status = latch_chain_tail(context, chain, Latch::kExclusive, &last);
   if (!status.is(Code::kRetry)) {
     TOASTSTORE_TRY(status);
     old = last.tail<ChainTail>();
+    *done = old.count + records <= chain.capacity();
+    if (*done) return Status::Ok();
   }
   PagePick pick;
-  status = pick_page(context, &pick);
-  if (status.is(Code::kRetry)) {
-    last.release();
-    return refill_pages(context);  // the caller starts over
-  }
-  TOASTSTORE_TRY(status);
+  TOASTSTORE_TRY(pick_page(context, &pick));
   PageGuard fresh;
   TOASTSTORE_TRY(fresh.create(context.pager, pick.block));
   MetaGuard meta;
@@ -117,6 +126,21 @@ Status extend_chain(Context& context, ChainId chain) {
   meta.stage(&change);
   TOASTSTORE_TRY(change.commit());
   tail_hint(&context.hints, chain) = pick.block;
+  *done = true;
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status ensure_chain_room(Context& context, ChainId chain, uint16_t records) {
+  for (bool done = false; !done;) {
+    const Status status = try_extend(context, chain, records, &done);
+    if (status.is(Code::kRetry)) {
+      TOASTSTORE_TRY(refill_pages(context));
+    } else {
+      TOASTSTORE_TRY(status);
+    }
+  }
   return Status::Ok();
 }
 
@@ -133,15 +157,6 @@ DeadRecord dead_record(const Entry& entry) {
   record.first_bytes = entry.first_bytes;
   record.layout = entry.layout;
   return record;
-}
-
-Status ensure_dead_page(Context& context) {
-  Status status;
-  {
-    PageGuard page;
-    status = latch_chain_tail(context, ChainId::dead(), Latch::kShare, 1, &page);
-  }
-  return status.is(Code::kRetry) ? extend_chain(context, ChainId::dead()) : status;
 }
 
 Status read_first_page(Context& context, ChainId chain, Block* block, ChainTail* tail,
@@ -193,10 +208,8 @@ Status renew_chain(Context& context, ChainId chain) {
   bool all;
   TOASTSTORE_TRY(all_consumed(&all));
   if (!all) return Status::Ok();
-  while (chain_tail(&meta, chain) == old) {
-    TOASTSTORE_TRY(extend_chain(context, chain));
-    TOASTSTORE_TRY(read_meta(context, &meta));
-  }
+  // More than a page holds: a fresh one, whatever room is left.
+  TOASTSTORE_TRY(ensure_chain_room(context, chain, static_cast<uint16_t>(chain.capacity() + 1)));
   // Nobody appends to a page that has another behind it.
   TOASTSTORE_TRY(all_consumed(&all));
   return all ? unlink_first_page(context, chain, old) : Status::Ok();

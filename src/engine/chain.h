@@ -7,6 +7,9 @@
 //   * A page's records are covered by a running CRC in its tail, so an append costs the CRC of the
 //     new records only.
 //   * The last page of a journal carries its lane's next id and position (ChainTail).
+//   * The end of a chain is known by a hint, which may lead to what is a page of the tree or of
+//     another chain by now.  So who holds a latch takes that of a chain's end only where it is
+//     free; who has to wait for it lets go of all others first, and comes with a fresh hint.
 
 #ifndef TOASTSTORE_ENGINE_CHAIN_H_
 #define TOASTSTORE_ENGINE_CHAIN_H_
@@ -34,13 +37,16 @@ struct ChainId {
 Block& chain_head(MetaBody* body, ChainId chain);
 Block& chain_tail(MetaBody* body, ChainId chain);
 
-// Latches the chain's last page.  kRetry: it has no room for `records` more, or the chain has no
-// page yet; release every latch, call extend_chain() and start over.
-Status latch_chain_tail(Context& context, ChainId chain, Latch latch, uint16_t records,
-                        PageGuard* page);
+// Latches the chain's last page.  kRetry: it has none yet.  REQUIRES: no latch is held.
+Status latch_chain_tail(Context& context, ChainId chain, Latch latch, PageGuard* page);
 
-// Links a fresh page behind the last.  REQUIRES: no latch is held.
-Status extend_chain(Context& context, ChainId chain);
+// Latches the chain's last page exclusively, if it is known, free and has room for `records` more.
+// kRetry: release every latch, call ensure_chain_room() and start over.
+Status try_chain_tail(Context& context, ChainId chain, uint16_t records, PageGuard* page);
+
+// Waits for the chain's last page, and links a fresh one behind it if it has no room for `records`
+// more.  REQUIRES: no latch is held.
+Status ensure_chain_room(Context& context, ChainId chain, uint16_t records);
 
 // Stages records and the page's new tail; `tail` is the page's own with next_id and position as
 // they are to be.  The records must live until the change commits.
@@ -60,9 +66,6 @@ void note_xid(Xid xid, ChainTail* tail);
 
 // What is listed when an entry gives up its pieces.
 DeadRecord dead_record(const Entry& entry);
-
-// Makes sure that the list of dead ranges has room.  REQUIRES: no latch is held.
-Status ensure_dead_page(Context& context);
 
 // For the cleaner, the only one that takes pages off a chain.  Copies the tail and the records of
 // the first page, proven; *block is kNoBlock where there is none.

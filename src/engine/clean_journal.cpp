@@ -87,11 +87,10 @@ class JournalCleaner {
       if (changed_ != kNothing) {
         PageGuard list;
         if (dead_ > 0) {
-          const Status status =
-              latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, dead_, &list);
+          const Status status = try_chain_tail(context_, ChainId::dead(), dead_, &list);
           if (status.is(Code::kRetry)) {
             place.leaf.release();
-            return extend_chain(context_, ChainId::dead());
+            return ensure_chain_room(context_, ChainId::dead(), dead_);
           }
           TOASTSTORE_TRY(status);
         }

@@ -108,7 +108,7 @@ class Counter {
   Status latch_end(PageGuard* page, ListEnd* end, bool* empty) {
     *end = ListEnd();
     *empty = true;
-    const Status status = latch_chain_tail(context_, ChainId::dead(), Latch::kShare, 0, page);
+    const Status status = latch_chain_tail(context_, ChainId::dead(), Latch::kShare, page);
     if (status.is(Code::kRetry)) return Status::Ok();  // there is no list yet
     TOASTSTORE_TRY(status);
     const auto tail = page->tail<ChainTail>();

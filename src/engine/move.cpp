@@ -243,13 +243,13 @@ class Mover {
       LeafPlace place;
       TOASTSTORE_TRY(find_place(context_, old.id, Latch::kExclusive, &place));
       PageGuard position, list;
-      TOASTSTORE_TRY(latch_chain_tail(context_, journal, Latch::kExclusive, 0, &position));
-      const Status status =
-          latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, move.runs, &list);
+      Status status = try_chain_tail(context_, journal, 0, &position);
+      if (status.ok()) status = try_chain_tail(context_, ChainId::dead(), move.runs, &list);
       if (status.is(Code::kRetry)) {
         position.release();
         place.leaf.release();
-        TOASTSTORE_TRY(extend_chain(context_, ChainId::dead()));
+        TOASTSTORE_TRY(ensure_chain_room(context_, journal, 0));
+        TOASTSTORE_TRY(ensure_chain_room(context_, ChainId::dead(), move.runs));
         continue;
       }
       TOASTSTORE_TRY(status);

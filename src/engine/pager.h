@@ -6,8 +6,9 @@
 // change in progress can write to a page.
 //
 // Invariants:
-//   * Latches are taken in one order: tree pages bottom-up and left to right, then journal and
-//     dead-list pages, then map pages, then meta.  Nothing is latched while a value page is.
+//   * Latches are waited for in one order: tree pages bottom-up and left to right, then map pages,
+//     then meta.  For the end of a chain, and for a value page, nobody waits with a latch in hand;
+//     nothing is latched while a value page is.
 //   * All that can fail comes before apply(): it cannot fail half-way.
 //   * Guards are skippable: they hold nothing but a pin and a latch, which the host's transaction
 //     abort releases too.
@@ -49,6 +50,8 @@ class Pager {
  public:
   // Reads a page and latches it.  kRetry beyond the end of the file.
   virtual Status read(Block block, Latch latch, PageRef* page) = 0;
+  // As read(), exclusively, but does not wait: kRetry also where the page is latched.
+  virtual Status try_read(Block block, PageRef* page) = 0;
   // Latches a page exclusively whose contents do not matter: the next change initialises it.
   // REQUIRES: the block is reserved.
   virtual Status create(Block block, PageRef* page) = 0;
@@ -115,6 +118,15 @@ class PageGuard {
   // Reads and checks: the statuses of Pager::read and check_page.
   Status read(Pager& pager, Block block, Latch latch, PageKind kind) {
     TOASTSTORE_TRY(read(pager, block, latch));
+    Status status = check_page(page_.data, block, kind);
+    if (!status.ok()) release();
+    return status;
+  }
+  // Reads and checks, without waiting.
+  Status try_read(Pager& pager, Block block, PageKind kind) {
+    release();
+    TOASTSTORE_TRY(pager.try_read(block, &page_));
+    pager_ = &pager;
     Status status = check_page(page_.data, block, kind);
     if (!status.ok()) release();
     return status;

@@ -61,10 +61,10 @@ Status stamp_deleted(Context& context, const Entry& seen, Xid deleter) {
     return Status::Error(Code::kRetry, "entry has changed");
   }
   PageGuard page;
-  Status status = latch_chain_tail(context, journal, Latch::kExclusive, 1, &page);
+  const Status status = try_chain_tail(context, journal, 1, &page);
   if (status.is(Code::kRetry)) {
     place.leaf.release();
-    TOASTSTORE_TRY(extend_chain(context, journal));
+    TOASTSTORE_TRY(ensure_chain_room(context, journal, 1));
     return status;
   }
   TOASTSTORE_TRY(status);
@@ -131,10 +131,10 @@ Status IdStore::purge(uint64_t id) {
     TOASTSTORE_TRY(find_place(context_, id, Latch::kExclusive, &place));
     if (!place.found) return Status::Error(Code::kNotFound, "no such value");
     PageGuard dead;
-    const Status status = latch_chain_tail(context_, ChainId::dead(), Latch::kExclusive, 1, &dead);
+    const Status status = try_chain_tail(context_, ChainId::dead(), 1, &dead);
     if (status.is(Code::kRetry)) {
       place.leaf.release();
-      TOASTSTORE_TRY(ensure_dead_page(context_));
+      TOASTSTORE_TRY(ensure_chain_room(context_, ChainId::dead(), 1));
       continue;
     }
     TOASTSTORE_TRY(status);

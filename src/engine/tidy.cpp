@@ -26,7 +26,7 @@ bool same_run(const Lane& a, const Lane& b) {
 Status find_position(Context& context, uint8_t lane, Block* position) {
   *position = kNoBlock;
   PageGuard page;
-  const Status status = latch_chain_tail(context, ChainId::journal(lane), Latch::kShare, 0, &page);
+  const Status status = latch_chain_tail(context, ChainId::journal(lane), Latch::kShare, &page);
   if (status.is(Code::kRetry)) return Status::Ok();
   TOASTSTORE_TRY(status);
   *position = page.tail<ChainTail>().position;

@@ -142,7 +142,7 @@ Status verify(Context& context, FaultSink* sink, VerifyBeside beside) {
   if (status.is(Code::kNotFound)) return Status::Ok();
   if (!status.ok()) return verification.report(status);
   TOASTSTORE_TRY(verification.begin());
-  for (const auto part : {verify_lanes, verify_chains, verify_tree, verify_space}) {
+  for (const auto part : {verify_lanes, verify_chains, verify_tree, verify_tally, verify_space}) {
     TOASTSTORE_TRY(verification.report(part(&verification)));
   }
   return Status::Ok();

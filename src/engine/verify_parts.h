@@ -5,6 +5,7 @@
 //   lanes   runs and batches of ids that meta gives to the lanes
 //   chains  the journals are noted, dead ranges are claimed
 //   tree    level by level, every value proven, its bytes claimed
+//   tally   the meta page's, against the entries that the walk has met
 //   space   the map, page by page, against what was reached and claimed
 
 #ifndef TOASTSTORE_ENGINE_VERIFY_PARTS_H_
@@ -78,6 +79,8 @@ class Verification {
   MetaBody meta{};
   Block blocks = 0;
   bool cut_off = false;  // not every page in use was reached
+  Tally tally{};         // of the entries in the leaves as they were walked
+  bool tally_known = true;
   RecordFilter journaled;
   bool journals_known = true;
   LaneState lanes[kLanes];
@@ -93,6 +96,7 @@ class Verification {
 Status verify_lanes(Verification* verification);
 Status verify_chains(Verification* verification);
 Status verify_tree(Verification* verification);
+Status verify_tally(Verification* verification);
 Status verify_space(Verification* verification);
 
 // One value, found in a leaf.

@@ -260,14 +260,17 @@ class TreeVerifier {
     for (uint16_t i = 0; i < tail.count; i++) {
       const auto entry = record_at<Entry>(page_.as(), i);
       if (!record_sound(entry)) {
+        verification_.tally_known = false;
         TOASTSTORE_TRY(verification_.fault(block_, "leaf entry does not match its check"));
         continue;
       }
       if (entry.id < least || entry.id >= tail.high) {
+        verification_.tally_known = false;
         TOASTSTORE_TRY(verification_.fault(block_, "leaf entries are out of order", entry.id));
         continue;
       }
       least = entry.id + 1;
+      if (entry.settled()) count_in(entry, &verification_.tally);
       TOASTSTORE_TRY(context_.pager.pause(Step::kVerifyValue));
       TOASTSTORE_TRY(verify_entry(&verification_, block_, entry));
     }

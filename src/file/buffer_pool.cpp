@@ -46,6 +46,13 @@ void fetch_ahead(const std::byte* page) {
   __builtin_prefetch(page + kPageBytes - kLineBytes);
 }
 
+void note_use(BufferPool::Frame* frame) {
+  const uint8_t usage = frame->usage.load(std::memory_order_relaxed);
+  if (usage < BufferPool::kMaxUsage) {
+    frame->usage.store(static_cast<uint8_t>(usage + 1), std::memory_order_relaxed);
+  }
+}
+
 // A frame that is empty, or whose page is free, has no place in the order: whoever looks at it
 // looks away again, and waits for nothing meanwhile.
 void latch_out_of_order(BufferPool::Frame* frame) {
@@ -256,20 +263,22 @@ void BufferPool::drop(Frame* frame) {
   frame->pins.fetch_sub(pins, std::memory_order_release);
 }
 
+// A pinned frame of the page, which is loaded if nobody else is about it.
+Status BufferPool::pin_loaded(PageId id, Frame** frame) {
+  bool mine;
+  TOASTSTORE_TRY(pin(id, frame, &mine));
+  if (!mine) return Status::Ok();
+  misses_.fetch_add(1, std::memory_order_relaxed);
+  const Status status = file_of(id).read(id.block, (*frame)->page);
+  if (status.ok()) (*frame)->loaded.store(true, std::memory_order_release);
+  (*frame)->latch.unlock();
+  if (!status.ok()) drop(*frame);
+  return status;
+}
+
 Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
   for (;;) {
-    bool mine;
-    TOASTSTORE_TRY(pin(id, frame, &mine));
-    if (mine) {
-      misses_.fetch_add(1, std::memory_order_relaxed);
-      const Status status = file_of(id).read(id.block, (*frame)->page);
-      if (status.ok()) (*frame)->loaded.store(true, std::memory_order_release);
-      (*frame)->latch.unlock();
-      if (!status.ok()) {
-        drop(*frame);
-        return status;
-      }
-    }
+    TOASTSTORE_TRY(pin_loaded(id, frame));
     latch_frame(*frame, latch);
     if ((*frame)->loaded.load(std::memory_order_acquire)) break;
     // Whoever loaded it failed: try oneself.
@@ -277,11 +286,22 @@ Status BufferPool::get(PageId id, Latch latch, Frame** frame) {
     drop(*frame);
     std::this_thread::yield();
   }
-  Frame& found = **frame;
-  const uint8_t usage = found.usage.load(std::memory_order_relaxed);
-  if (usage < kMaxUsage) {
-    found.usage.store(static_cast<uint8_t>(usage + 1), std::memory_order_relaxed);
+  note_use(*frame);
+  return Status::Ok();
+}
+
+Status BufferPool::try_get(PageId id, Frame** frame) {
+  TOASTSTORE_TRY(pin_loaded(id, frame));
+  if (!(*frame)->latch.try_lock()) {
+    (*frame)->pins.fetch_sub(1, std::memory_order_release);
+    return Status::Error(Code::kRetry, "page is latched", id.block);
   }
+  if (!(*frame)->loaded.load(std::memory_order_acquire)) {
+    (*frame)->latch.unlock();
+    drop(*frame);
+    return Status::Error(Code::kRetry, "page could not be loaded by who did", id.block);
+  }
+  note_use(*frame);
   return Status::Ok();
 }
 

@@ -27,6 +27,7 @@ namespace toaststore {
 
 class BufferPool {
  public:
+  static constexpr uint8_t kMaxUsage = 3;
   static constexpr PageId kNoPage = {StoreFile::kData, UINT32_MAX};
 
   // What a lookup touches lies in one line of the processor's cache.
@@ -64,6 +65,8 @@ class BufferPool {
 
   // A pinned and latched frame of a page.  REQUIRES: the block is in the file.
   Status get(PageId id, Latch latch, Frame** frame);
+  // As get(), exclusively, but does not wait.  kRetry: the frame is latched.
+  Status try_get(PageId id, Frame** frame);
   // Has the processor fetch what is going to be read of a page that is in the cache: its header,
   // and the start of what lies at `offset`.
   void expect(PageId id, uint16_t offset) const;
@@ -92,7 +95,6 @@ class BufferPool {
   static constexpr int kMaxSteps = 8;
   // The mark of pins: the frame is being taken off its page, or has none and is being given one.
   static constexpr uint32_t kLastPin = uint32_t{1} << 31;
-  static constexpr uint8_t kMaxUsage = 3;
   static constexpr size_t kFrameBytes = kPageBytes + sizeof(Frame);
 
   struct alignas(64) Partition {
@@ -108,6 +110,7 @@ class BufferPool {
   Frame* find_pinned(uint32_t bucket, PageId id);
   void unlink(uint32_t bucket, Frame* frame);
   Status pin(PageId id, Frame** frame, bool* mine);
+  Status pin_loaded(PageId id, Frame** frame);
   Status take_victim(Frame** frame);
   bool give_up(Frame* frame);
   static bool mark_last_pin(Frame* frame);

@@ -52,6 +52,17 @@ Status FilePager::read(Block block, Latch latch, PageRef* page) {
   return Status::Ok();
 }
 
+Status FilePager::try_read(Block block, PageRef* page) {
+  if (block >= pages_.blocks()) {
+    return Status::Error(Code::kRetry, "block lies beyond the end of the file", block);
+  }
+  Frame* frame;
+  gets_++;
+  TOASTSTORE_TRY(pool_.try_get({file_, block}, &frame));
+  *page = page_of(frame, block, Latch::kExclusive, false);
+  return Status::Ok();
+}
+
 Status FilePager::create(Block block, PageRef* page) {
   Frame* frame;
   pages_.take_new(block);

@@ -45,6 +45,7 @@ class FilePager : public Pager {
   bool wrote() const { return wrote_; }
 
   Status read(Block block, Latch latch, PageRef* page) override;
+  Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
   bool known(const PageRef& page, uint16_t item) override;

@@ -43,6 +43,7 @@ class ServerPager final : public Pager {
   ServerPager(Relation rel, Block known_blocks) : rel_(rel), known_blocks_(known_blocks) {}
 
   Status read(Block block, Latch latch, PageRef* page) override;
+  Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
   Status reserve(Block end, Block limit) override;

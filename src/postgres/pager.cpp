@@ -42,6 +42,19 @@ Status ServerPager::read(Block block, Latch latch, PageRef* page) {
   return Status::Ok();
 }
 
+Status ServerPager::try_read(Block block, PageRef* page) {
+  if (block >= known_blocks_ && block >= blocks()) {
+    return Status::Error(Code::kRetry, "block lies beyond the end of the file", block);
+  }
+  const Buffer buffer = ReadBuffer(rel_, block);
+  if (!ConditionalLockBuffer(buffer)) {
+    ReleaseBuffer(buffer);
+    return Status::Error(Code::kRetry, "page is latched", block);
+  }
+  *page = page_of(buffer, block, false);
+  return Status::Ok();
+}
+
 Status ServerPager::create(Block block, PageRef* page) {
   const Buffer buffer = ReadBufferExtended(rel_, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, nullptr);
   *page = page_of(buffer, block, true);

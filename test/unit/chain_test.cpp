@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/cleaner.h"
 #include "engine/meta.h"
 #include "support/test_store.h"
 
@@ -199,6 +200,117 @@ TEST_F(ChainTest, AnEndThatHasMovedFarIsFound) {
   }
   store_.commit();
   EXPECT_OK(sleeper.try_erase(victim));
+}
+
+// ---- ends of chains, under other latches ------------------------------------------------------
+
+// Calls that go for the end of a chain with a latch in hand; each tells whether it did its work.
+class ChainEnd : public ChainTest {
+ protected:
+  struct Call {
+    const char* name;
+    std::function<bool()> make;
+  };
+
+  ChainEnd() {
+    for (int i = 0; i < 400; i++) small_.push_back(store_.put(random_bytes(i, 20)));
+    store_.commit();
+    store_.next_command();
+    EXPECT_OK(store_.try_purge(small_.back()));  // the list of dead ranges has a page
+    small_.pop_back();
+  }
+
+  uint64_t next_small() {
+    const uint64_t id = small_[small_.size() / 2];
+    small_.erase(small_.begin() + static_cast<ptrdiff_t>(small_.size() / 2));
+    return id;
+  }
+  std::vector<Call> calls() {
+    return {
+        {"put",
+         [this] {
+           Batch batch(store_.context);
+           uint64_t id;
+           EXPECT_OK(batch.add(nullptr, 0, 0, &id));
+           EXPECT_OK(batch.flush());
+           store_.next_command();
+           return store_.entry(id).id == id;
+         }},
+        {"erase", [this] { return store_.try_erase(next_small()).ok(); }},
+        {"purge", [this] { return store_.try_purge(next_small()).ok(); }},
+        {"clean",
+         [this] {
+           store_.commit();
+           store_.erase(next_small());
+           store_.commit();
+           store_.world.horizon = store_.world.next();
+           CleanReport report;
+           EXPECT_OK(clean(store_.context, &report));
+           return report.removed_values > 0;
+         }},
+        {"replace",
+         [this] {
+           store_.put_at(far_, "aborted");
+           store_.session.abort();
+           store_.next_command();
+           store_.put_at(far_, "replaced");
+           store_.next_command();
+           return store_.get(far_++) == "replaced";
+         }},
+    };
+  }
+
+  std::vector<uint64_t> small_;
+  uint64_t far_ = 5000;
+};
+
+// Whoever has it may want what this one holds, for it may be a page of anything by now.
+TEST_F(ChainEnd, IsNotWaitedForWithALatchInHand) {
+  for (const Call& call : calls()) {
+    SCOPED_TRACE(call.name);
+    int times = 60;
+    store_.pager.on_read = [&] {
+      if (times-- <= 0) return;
+      MetaBody body;
+      std::memcpy(static_cast<void*>(&body), store_.pager.page(kMetaBlock) + kPageHeaderBytes,
+                  sizeof(body));
+      store_.pager.latched_elsewhere = {body.lanes[0].journal_tail, body.dead_tail};
+    };
+    EXPECT_TRUE(call.make());
+    EXPECT_LE(times, 0) << "it gave up, and came back";
+    store_.pager.on_read = nullptr;
+    store_.pager.latched_elsewhere.clear();
+  }
+  store_.commit();
+  store_.expect_sound();
+}
+
+// A hint is as old as the last use of the store: the page may be the very one in hand, one left of
+// it, one above, of another chain, a value's, or none.
+TEST_F(ChainEnd, IsNotWhereAnOldHintLeads) {
+  const MetaBody body = meta();
+  ASSERT_GE(body.root_level, 1);
+  const Block value = store_.entry(small_[0]).block;
+  std::vector<Block> blocks = {kMetaBlock, body.root,      kFirstMapBlock,
+                               value,      body.dead_tail, body.lanes[0].journal_tail,
+                               0xfffffff0u};
+  for (const uint64_t id : {small_[0], small_[200], small_.back()}) {
+    LeafPlace place;
+    ASSERT_OK(find_place(store_.context, id, Latch::kShare, &place));
+    blocks.push_back(place.leaf.block());
+  }
+  for (const Call& call : calls()) {
+    for (const Block journal : blocks) {
+      for (const Block dead : {body.dead_tail, journal}) {
+        SCOPED_TRACE(call.name + std::string(" led to ") + std::to_string(journal));
+        store_.hints.journal_tail[0] = journal;
+        store_.hints.dead_tail = dead;
+        EXPECT_TRUE(call.make());
+      }
+    }
+  }
+  store_.commit();
+  store_.expect_sound();
 }
 
 TEST_F(ChainTest, ADamagedRecordIsFoundAndNotBuriedByTheNext) {

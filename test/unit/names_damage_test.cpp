@@ -34,6 +34,9 @@ class BytesPager final : public Pager {
     *page = {this->page(block), block, 0, false, latch == Latch::kExclusive};
     return Status::Ok();
   }
+  Status try_read(Block block, PageRef* page) override {
+    return read(block, Latch::kExclusive, page);
+  }
   Status create(Block block, PageRef* page) override {
     *page = {this->page(block), block, 0, true, true};
     return Status::Ok();

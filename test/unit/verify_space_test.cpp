@@ -85,6 +85,30 @@ TEST_F(VerifyCounted, DeadBytesThatTheMapDoesNotKnow) {
   expect_row_with(entry, "extent does not hold the dead bytes that the map says");
 }
 
+// What is cleaned while it verifies is neither a value's any more when the tree is walked, nor was
+// it on the list before: the second look finds it there.
+TEST_F(VerifyCounted, DeadRangesThatAreListedMeanwhileCount) {
+  constexpr int kStride = 5;
+  erase(1, 3);
+  store_.world.horizon = store_.world.next();
+  store_.pager.mark();
+  for (int at = 1;; at += kStride) {
+    SCOPED_TRACE("cleaned before page " + std::to_string(at));
+    TestStore cleaner(store_, script_options());
+    int reads = 0;
+    store_.pager.on_read = [&] {
+      CleanReport report;
+      if (++reads == at) EXPECT_OK(clean_journals(cleaner.context, &report));
+    };
+    const std::vector<FoundFault> faults = store_.verify(VerifyBeside::kWriters);
+    store_.pager.on_read = nullptr;
+    for (const FoundFault& fault : faults) ADD_FAILURE() << fault;
+    store_.pager.rewind();
+    store_.hints = Hints();
+    if (reads < at || HasFailure()) return;
+  }
+}
+
 // Listed a second time it would be charged a second time.
 TEST_F(VerifyCounted, DeadRangeThatIsListedTwice) {
   erase(1, 30);
@@ -121,6 +145,26 @@ TEST_F(VerifyCounted, ExtentThatALaneStillWritesTo) {
     named |= fault.reason == "value lies where its lane writes next";
   }
   EXPECT_TRUE(named);
+}
+
+// The tally is what statistics are made of, and nobody counts again.
+TEST_F(VerifyCounted, TallyThatIsNotWhatTheEntriesAre) {
+  const MetaBody right = meta_;
+  ASSERT_GT(right.settled.all_values(), 0u);
+  uint64_t* const fields[] = {&meta_.settled.values[0], &meta_.settled.values[1],
+                              &meta_.settled.values[2], &meta_.settled.raw_bytes,
+                              &meta_.settled.stored_bytes};
+  for (uint64_t* field : fields) {
+    for (const uint64_t by : {uint64_t{1}, ~uint64_t{0}}) {
+      meta_ = right;
+      *field += by;
+      put_meta(meta_);
+      expect_rows({{kMetaBlock, 0, "tally of settled values is not what the entries are"}});
+      EXPECT_EQ(store_.verify(VerifyBeside::kWriters).size(), 1u);
+    }
+  }
+  put_meta(right);
+  expect_rows({});
 }
 
 // A dead piece's item points to the bytes of another.

@@ -30,6 +30,7 @@ class InputPager final : public Pager {
   void release(const PageRef& page) override { std::free(const_cast<std::byte*>(page.data)); }
   Block blocks() override { return blocks_; }
 
+  Status try_read(Block, PageRef*) override { return read_only(); }
   Status create(Block, PageRef*) override { return read_only(); }
   Status reserve(Block, Block) override { return read_only(); }
   Status apply(const Change&) override { return read_only(); }

@@ -14,6 +14,8 @@ namespace toaststore::test {
 namespace {
 
 constexpr std::byte kGarbage{0x5a};
+// Of journal and dead-list pages: only the first latch may be theirs.
+constexpr int kChainRank = 2;
 
 // Where a page stands in the latch order; 0 for pages without a rank.
 int rank_of(const std::byte* page, Block block) {
@@ -27,7 +29,7 @@ int rank_of(const std::byte* page, Block block) {
       return 1;
     case PageKind::kJournal:
     case PageKind::kDead:
-      return 2;
+      return kChainRank;
     case PageKind::kMap:
       return 3;
     default:
@@ -48,9 +50,6 @@ bool in_order(const std::byte* held, Block held_block, const std::byte* next, Bl
     const auto b = tail_of<TreeTail>(next);
     if (a.start.level != b.start.level) return a.start.level < b.start.level;
     return a.high <= b.low;
-  }
-  if (rank == 2) {  // a journal, then the dead list
-    return load<TailStart>(held, kTailOffset).kind < load<TailStart>(next, kTailOffset).kind;
   }
   return held_block < next_block;
 }
@@ -91,8 +90,8 @@ void MemoryPager::check_order(Block block) {
   for (const Held& held : held_) {
     if (held.created) continue;
     const std::byte* page = frame(held.block).bytes.data();
-    if (is_value_page(page, held.block)) broken("a page is latched while a value page is");
-    if (value) continue;  // led there by an old hint: who holds it waits for nobody
+    if (value || is_value_page(page, held.block)) broken("a value page is latched alone");
+    if (rank == kChainRank) broken("a page of a chain is waited for under a latch");
     const int held_rank = rank_of(page, held.block);
     if (rank == 0 || held_rank == 0) continue;
     if (held_rank > rank || (held_rank == rank && !in_order(page, held.block, next, block, rank))) {
@@ -119,11 +118,32 @@ Status MemoryPager::read(Block block, Latch latch, PageRef* page) {
     return Status::Error(Code::kIo, "deadlock");
   }
   check_order(block);
+  if (latched_elsewhere.erase(block) > 0 && !held_.empty()) {
+    broken("block " + std::to_string(block) + " is waited for under a latch");
+  }
+  hold(block, latch, page);
+  return Status::Ok();
+}
+
+Status MemoryPager::try_read(Block block, PageRef* page) {
+  TOASTSTORE_TRY(fallible("injected failure of try_read"));
+  note_work();
+  if (block >= frames_.size()) {
+    return Status::Error(Code::kRetry, "block is beyond the end of the file", block);
+  }
+  if (frame(block).latched || latched_elsewhere.contains(block)) {
+    return Status::Error(Code::kRetry, "page is latched", block);
+  }
+  hold(block, Latch::kExclusive, page);
+  return Status::Ok();
+}
+
+void MemoryPager::hold(Block block, Latch latch, PageRef* page) {
+  Frame& frame = this->frame(block);
   frame.latched = true;
   frame.latch = latch;
   held_.push_back({block, false});
   *page = {frame.bytes.data(), block, static_cast<int64_t>(block), false};
-  return Status::Ok();
 }
 
 Status MemoryPager::create(Block block, PageRef* page) {

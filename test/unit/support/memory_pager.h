@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +36,7 @@ class MemoryPager final : public Pager {
  public:
   // ---- the port ----
   Status read(Block block, Latch latch, PageRef* page) override;
+  Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
   Status reserve(Block end, Block limit) override;
@@ -90,6 +92,8 @@ class MemoryPager final : public Pager {
   Block disk_blocks = UINT32_MAX;
   // The order of latches is not asserted: pages lie in places where they do not belong.
   bool misplaced = false;
+  // Pages that another session has latched, until somebody waits for them.
+  std::set<Block> latched_elsewhere;
   // Called before a latch is taken while none is held: the place for another session's doings.
   std::function<void()> on_read;
   // Called by lock_lane(wait) for a lane that is taken; has to free it.
@@ -115,6 +119,7 @@ class MemoryPager final : public Pager {
   Status fallible(const char* what);
   Status step();
   void check_order(Block block);
+  void hold(Block block, Latch latch, PageRef* page);
   void check_piece(const PieceWrite& piece);
   void check_applied(Block block);
   void save(Block block);
