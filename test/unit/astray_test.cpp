@@ -43,9 +43,13 @@ class Astray : public ::testing::Test {
     entry.xmin = 2;
     entry.layout = Layout::kDirect;
     seal_record(&entry);
+    MetaGuard meta;
+    TOASTSTORE_TRY(meta.open(store->context, Latch::kExclusive));
+    count_in(entry, &meta.body.settled);
     std::byte moved[kRecordSpace];
     Change change(store->pager, Step::kInsertEntries);
     stage_insert(place, &entry, 1, moved, &change);
+    meta.stage(&change);
     return change.commit();
   }
 

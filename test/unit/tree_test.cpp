@@ -38,9 +38,13 @@ class Tree : public ::testing::Test {
     TOASTSTORE_TRY(find_room(store->context, id, 1, &place));
     EXPECT_FALSE(place.found);
     const Entry entry = entry_of(id);
+    MetaGuard meta;
+    TOASTSTORE_TRY(meta.open(store->context, Latch::kExclusive));
+    count_in(entry, &meta.body.settled);
     std::byte moved[kRecordSpace];
     Change change(store->pager, Step::kInsertEntries);
     stage_insert(place, &entry, 1, moved, &change);
+    meta.stage(&change);
     return change.commit();
   }
   static bool any_unfinished(TestStore* store) {
@@ -61,9 +65,13 @@ class Tree : public ::testing::Test {
     LeafPlace place;
     TOASTSTORE_TRY(find_place(store->context, id, Latch::kExclusive, &place));
     EXPECT_TRUE(place.found) << id;
+    MetaGuard meta;
+    TOASTSTORE_TRY(meta.open(store->context, Latch::kExclusive));
+    count_out(place.entry, &meta.body.settled);
     std::byte moved[kRecordSpace];
     Change change(store->pager, Step::kRemoveEntry);
     stage_remove(place, moved, &change);
+    meta.stage(&change);
     return change.commit();
   }
   Status try_remove(uint64_t id) {
