@@ -133,23 +133,52 @@ Status grow_root(Context& context, const PageGuard& left) {
   return Status::Ok();
 }
 
-// Puts the downlink of left's right sibling into the parent.  kRetry: the parent needs a split or
-// the finishing of one first.
-Status link_right(Context& context, const PageGuard& left, uint64_t* full_parent_key) {
-  const auto tail = left.tail<TreeTail>();
-  const auto level = static_cast<uint8_t>(tail.start.level + 1);
-  PageGuard parent;
+// What stands in the way of finishing a split.
+struct Obstacle {
+  bool root_unsplit = false;             // the root's own split must be finished first
+  uint64_t full_parent_key = kInfinity;  // the page above must be split, or its split finished
+  bool left_taken = false;               // its latch was not free, or it has changed
+};
+
+// The left page of a split, as it was when its latch was given up.
+struct LeftHalf {
+  Block block;
+  uint8_t level;
+  uint64_t high;
+};
+
+// Latches the page again, if nobody else has it.  Its parent is in hand, so there is no waiting.
+Status latch_again(Context& context, const LeftHalf& half, PageGuard* left) {
+  const PageKind kind = half.level == 0 ? PageKind::kLeaf : PageKind::kInner;
+  TOASTSTORE_TRY(left->try_read(context.pager, half.block, kind));
+  const auto tail = left->tail<TreeTail>();
+  if (tail.start.level != half.level || tail.high != half.high ||
+      (tail.flags & kSplitIncomplete) == 0) {
+    return Status::Error(Code::kRetry, "page has changed");
+  }
+  return Status::Ok();
+}
+
+// Puts the downlink of a page's right sibling into the parent.  The way there leads over pages that
+// may be others by the time they are latched, so no latch is held.  kRetry: see the obstacle.
+Status link_right(Context& context, const LeftHalf& half, Obstacle* obstacle) {
+  PageGuard parent, left;
   uint64_t unfinished;
-  TOASTSTORE_TRY(descend(context, tail.high, level, Latch::kExclusive, &parent, &unfinished));
+  TOASTSTORE_TRY(descend(context, half.high, static_cast<uint8_t>(half.level + 1),
+                         Latch::kExclusive, &parent, &unfinished));
   auto parent_tail = parent.tail<TreeTail>();
   if (unfinished != kInfinity) {
-    *full_parent_key = unfinished;
+    obstacle->full_parent_key = unfinished;
     return Status::Error(Code::kRetry, "a split on the way to the parent is not finished");
   }
   if ((parent_tail.flags & kSplitIncomplete) != 0 || parent_tail.count == kInnerCapacity) {
-    *full_parent_key = tail.high;
+    obstacle->full_parent_key = half.high;
     return Status::Error(Code::kRetry, "parent has no room");
   }
+  const Status status = latch_again(context, half, &left);
+  obstacle->left_taken = status.is(Code::kRetry);
+  TOASTSTORE_TRY(status);
+  const auto tail = left.tail<TreeTail>();
   uint16_t index = 0;
   Child before{};
   TOASTSTORE_TRY(child_for(parent, tail.high, &index, &before));
@@ -171,23 +200,24 @@ Status link_right(Context& context, const PageGuard& left, uint64_t* full_parent
   return change.commit();
 }
 
-// What stands in the way of finishing a split.
-struct Obstacle {
-  bool root_unsplit = false;             // the root's own split must be finished first
-  uint64_t full_parent_key = kInfinity;  // the page above must be split, or its split finished
-};
-
 // One attempt to finish the split of the page that holds `key`.
 Status try_finish(Context& context, uint64_t key, uint8_t level, Obstacle* obstacle) {
-  PageGuard left;
-  TOASTSTORE_TRY(descend(context, key, level, Latch::kExclusive, &left));
-  if ((left.tail<TreeTail>().flags & kSplitIncomplete) == 0) return Status::Ok();
-  MetaBody meta;
-  TOASTSTORE_TRY(read_meta(context, &meta));
-  if (meta.root_level > level) return link_right(context, left, &obstacle->full_parent_key);
-  if (meta.root == left.block()) return grow_root(context, left);
-  obstacle->root_unsplit = true;
-  return Status::Error(Code::kRetry, "the root's split is not finished");
+  LeftHalf half;
+  {
+    PageGuard left;
+    TOASTSTORE_TRY(descend(context, key, level, Latch::kExclusive, &left));
+    const auto tail = left.tail<TreeTail>();
+    if ((tail.flags & kSplitIncomplete) == 0) return Status::Ok();
+    MetaBody meta;
+    TOASTSTORE_TRY(read_meta(context, &meta));
+    if (meta.root_level <= level) {
+      if (meta.root == left.block()) return grow_root(context, left);
+      obstacle->root_unsplit = true;
+      return Status::Error(Code::kRetry, "the root's split is not finished");
+    }
+    half = {left.block(), level, tail.high};
+  }
+  return link_right(context, half, obstacle);
 }
 
 }  // namespace
@@ -197,6 +227,7 @@ Status finish_split(Context& context, uint64_t key, uint8_t level) {
     Obstacle obstacle;
     const Status status = try_finish(context, key, level, &obstacle);
     if (!status.is(Code::kRetry)) return status;
+    if (obstacle.left_taken) continue;  // and wait for it with nothing in hand
     if (obstacle.root_unsplit) {
       TOASTSTORE_TRY(finish_split(context, 0, level));  // the root is the leftmost page
     } else if (obstacle.full_parent_key != kInfinity) {

@@ -309,6 +309,30 @@ TEST_F(Tree, AbsorbingFollowsTheLinkNotTheMemory) {
   EXPECT_TRUE(reused);
 }
 
+// On the way to the parent a page may have become another one, the very one in hand or one left of
+// it: it is waited for with nothing in hand, and the page that was split is only tried.
+TEST_F(Tree, TheParentOfASplitIsNotWaitedForWithALatchInHand) {
+  for (uint64_t id = 1; id <= 2 * kLeafCapacity; id++) insert(id);
+  int times = 60;
+  store_.pager.on_read = [&] {
+    if (times-- <= 0) return;
+    for (Block block = kFirstRootBlock; block < store_.pager.blocks(); block++) {
+      const std::byte* page = store_.pager.page(block);
+      if (check_page(page, block, PageKind::kLeaf).ok() ||
+          check_page(page, block, PageKind::kInner).ok()) {
+        store_.pager.latched_elsewhere.insert(block);
+      }
+    }
+  };
+  insert(2 * kLeafCapacity + 1);
+  EXPECT_LE(times, 0) << "it gave up, and came back";
+  store_.pager.on_read = nullptr;
+  store_.pager.latched_elsewhere.clear();
+  EXPECT_FALSE(any_unfinished(&store_));
+  EXPECT_EQ(counts(0), (std::vector<int>{127, 127, 1}));
+  store_.expect_sound();
+}
+
 // The store dies after each step of inserts that split; the next writer finishes what was begun.
 TEST_F(Tree, UnfinishedSplitsAreFinishedByTheNextWriter) {
   for (const bool grow : {false, true}) {
