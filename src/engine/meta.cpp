@@ -119,9 +119,11 @@ Status store_compression(Context& context) {
 
 namespace {
 
-// Takes it away where the sign is negative; the numbers wrap.
+// Takes it away where the sign is negative; the numbers wrap.  A damaged entry may be of no layout.
 void count(const Entry& entry, uint64_t sign, Tally* tally) {
-  tally->values[static_cast<int>(entry.layout) - static_cast<int>(Layout::kDirect)] += sign;
+  const unsigned layout =
+      static_cast<unsigned>(entry.layout) - static_cast<unsigned>(Layout::kDirect);
+  if (layout < 3) tally->values[layout] += sign;
   tally->raw_bytes += sign * entry.raw_bytes;
   tally->stored_bytes += sign * entry.stored_bytes;
 }
