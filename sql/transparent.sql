@@ -7,6 +7,8 @@ CREATE EXTENSION IF NOT EXISTS toaststore;
 CREATE SCHEMA transparent;
 SET search_path = transparent;
 RESET client_min_messages;
+-- Rows of heap as large as those of a store's table: the order of what an UPDATE returns depends on it.
+SET default_toast_compression = lz4;
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on

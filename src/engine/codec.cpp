@@ -53,12 +53,6 @@ bool stands_again(const std::byte* bytes, size_t length, size_t anchor) {
   return false;
 }
 
-// A look at a short run: bytes as likely as any other, and no block of them that comes again, are
-// random as far as anybody can tell.
-bool looks_random(const std::byte* bytes, size_t length) {
-  return !bytes_skewed(bytes, length, kShortSampled) && !stands_again(bytes, length, length / 3);
-}
-
 // LZ4 gives up on bytes without repetition by itself: it steps the faster over them the longer it
 // finds nothing, so that trying the whole costs less than a sample would miss.
 int compress_lz4(const std::byte* bytes, size_t length, std::byte* out) {
@@ -84,11 +78,17 @@ ZSTD_DCtx* decompressor() {
 
 size_t compress_space(size_t length) { return worth(length); }
 
+// Bytes as likely as any other, and no block of them that comes again.
+bool looks_random(const std::byte* bytes, size_t length) {
+  return length <= kShort && !bytes_skewed(bytes, length, kShortSampled) &&
+         !stands_again(bytes, length, length / 3);
+}
+
 void compress(const Compression& compression, const std::byte* bytes, size_t length, std::byte* out,
               size_t* stored) {
   *stored = 0;
   if (compression.codec == Codec::kNone || length < kSmallest) return;
-  if (length <= kShort && looks_random(bytes, length)) return;
+  if (looks_random(bytes, length)) return;
   if (compression.codec == Codec::kLz4) {
     *stored = static_cast<size_t>(compress_lz4(bytes, length, out));
     return;

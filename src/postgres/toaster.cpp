@@ -1,12 +1,15 @@
 // The toasting policy: core's own (heap_toast_insert_or_update), so that rows look as they do in a
 // heap table, and core, which runs its policy on what is left, finds nothing to do.
 //
-// It departs from core in one thing: a value that will not fit the row is not compressed to the end
-// to find that out.  The store compresses it in its own way.
+// It departs from core in two things.  A value that will not fit the row is not compressed to the
+// end to find that out: the store compresses it in its own way.  And where nobody chooses, what stays
+// in the row is compressed by lz4, as the store does, and not by pglz.
 
 #include "postgres/toaster.h"
 
 #include <lz4.h>
+
+#include "engine/codec.h"
 
 namespace toaststore {
 
@@ -39,6 +42,7 @@ class Toaster {
   HeapTuple run() {
     if (context_.ttc_oldvalues == nullptr) find_copies();
     toast_tuple_init(&context_);
+    choose_compression();
     note_copies();
     const Size head = header_bytes();
     const Size target = RelationGetToastTupleTarget(table_, TOAST_TUPLE_TARGET) - head;
@@ -83,6 +87,16 @@ class Toaster {
     }
   }
 
+  void choose_compression() {
+#ifdef USE_LZ4
+    if (writer_->compression().codec == Codec::kNone) return;
+    for (int i = 0; i < columns_->natts; i++) {
+      char* method = &attributes_[i].tai_compression;
+      if (!CompressionMethodIsValid(*method)) *method = TOAST_LZ4_COMPRESSION;
+    }
+#endif
+  }
+
   void note_copies() {
     for (int i = 0; i < columns_->natts; i++) {
       if (sources_[i] != nullptr) context_.ttc_flags |= TOAST_NEEDS_CHANGE;
@@ -107,10 +121,12 @@ class Toaster {
     char room[kWorseThanPglz * MaxHeapTupleSize];
     const Size limit = kWorseThanPglz * target;
     const auto* value = reinterpret_cast<varlena*>(DatumGetPointer(values_[column]));
-    if (!can_move() || VARSIZE_ANY_EXHDR(value) <= limit) return false;
-    return LZ4_compress_default(VARDATA_ANY(value), room,
-                                static_cast<int>(VARSIZE_ANY_EXHDR(value)),
-                                static_cast<int>(limit)) == 0;
+    const char* bytes = VARDATA_ANY(value);
+    const Size length = VARSIZE_ANY_EXHDR(value);
+    if (!can_move()) return false;
+    if (looks_random(reinterpret_cast<const std::byte*>(bytes), length)) return true;
+    return length > limit && LZ4_compress_default(bytes, room, static_cast<int>(length),
+                                                  static_cast<int>(limit)) == 0;
   }
 
   // Round 1: compress EXTENDED values, and move out at once what is too large by itself.

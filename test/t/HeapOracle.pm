@@ -57,6 +57,9 @@ sub create_databases
 	for my $side (@sides)
 	{
 		$node->safe_psql('postgres', "CREATE DATABASE $side");
+		# What toaststore's rows are compressed with where nobody chooses: else rows differ in length, and with that
+		# in their places.
+		$node->safe_psql('postgres', "ALTER DATABASE $side SET default_toast_compression = lz4");
 		$node->safe_psql($side, 'CREATE EXTENSION toaststore');
 		$node->safe_psql($side, $functions);
 	}
