@@ -16,8 +16,8 @@ inline constexpr int kZstdLevelMax = 19;
 // Room that compress() may need: it never writes more than this.
 size_t compress_space(size_t length);
 
-// A cheap look at a run of at most 8 kB: are its bytes random, as far as it can tell?  Of longer runs
-// it is not said: LZ4 is as fast to find out.
+// A cheap look at a run of at most 8 kB: are its bytes random, as far as it can tell?  Of longer
+// runs it is not said: LZ4 is as fast to find out.
 bool looks_random(const std::byte* bytes, size_t length);
 
 // Compresses into `out` if that saves at least a sixteenth; *stored is the compressed length, or 0

@@ -2,8 +2,8 @@
 // heap table, and core, which runs its policy on what is left, finds nothing to do.
 //
 // It departs from core in two things.  A value that will not fit the row is not compressed to the
-// end to find that out: the store compresses it in its own way.  And where nobody chooses, what stays
-// in the row is compressed by lz4, as the store does, and not by pglz.
+// end to find that out: the store compresses it in its own way.  And where nobody chooses, what
+// stays in the row is compressed by lz4, as the store does, and not by pglz.
 
 #include "postgres/toaster.h"
 
