@@ -61,8 +61,10 @@ Status read_followed(Context& context, Entry* entry, Read read) {
     Entry now;
     bool found;
     TOASTSTORE_TRY(find_entry(context, entry->id, &now, &found));
-    if (!found) return Status::Error(Code::kNotFound, "value is gone");
-    if (same_entry(now, *entry) || now.raw_bytes != entry->raw_bytes) break;
+    // The id may have been given to another value.
+    const bool gone = !found || now.raw_bytes != entry->raw_bytes;
+    if (gone) return Status::Error(Code::kNotFound, "value is gone");
+    if (same_entry(now, *entry)) break;
     *entry = now;
   }
   return Status::Corruption(status.block, status.reason);

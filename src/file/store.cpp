@@ -197,9 +197,13 @@ Status Store::get(uint64_t id, Buffer* value) { return get_slice(id, 0, SIZE_MAX
 
 Status Store::get_slice(uint64_t id, uint64_t offset, size_t length, Buffer* slice) {
   Operation operation(state_);
-  Entry entry;
-  TOASTSTORE_TRY(operation.values().lookup(id, &entry));
-  return fetch(&operation, &entry, offset, length, slice);
+  for (;;) {
+    Entry entry;
+    TOASTSTORE_TRY(operation.values().lookup(id, &entry));
+    const Status status = fetch(&operation, &entry, offset, length, slice);
+    // Erased and compacted away since it was found: the id has another value, or none.
+    if (!status.is(Code::kNotFound)) return status;
+  }
 }
 
 Status Store::length(uint64_t id, uint64_t* raw_bytes) {

@@ -444,6 +444,9 @@ TEST_F(StoreTest, AReaderOfAValueThatIsGoneIsToldSo) {
   store_.pager.page(entry.block)[14] = std::byte{0};  // somebody else's page by now
   store_.pager.page(entry.block)[15] = std::byte{0};
   EXPECT_EQ(store_.store.fetch(&entry, 0, 3000, out).code, Code::kNotFound);
+  store_.put_at(id, random_bytes(2, 200));
+  store_.commit();
+  EXPECT_EQ(store_.store.fetch(&entry, 0, 3000, out).code, Code::kNotFound);
 }
 
 // Compaction moves the value between lookup and fetch: the entry is read again.
