@@ -66,7 +66,7 @@ int import_files(const Arguments& arguments) {
   const std::string& directory = arguments.rest()[0];
   Options options;
   if (const std::string* text = arguments.value("compression")) {
-    options.compression = parse_compression(*text);
+    options.compression = read_compression(*text);
   }
   const std::vector<File> files = files_below(directory, arguments.store());
   uint64_t total = 0;

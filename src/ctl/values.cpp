@@ -25,7 +25,7 @@ int put(const Arguments& arguments) {
   const uint64_t chosen = arguments.number("id", 0);
   Options options;
   if (const std::string* text = arguments.value("compression")) {
-    options.compression = parse_compression(*text);
+    options.compression = read_compression(*text);
   }
   // The first is read before a store is made for it.
   std::vector<std::byte> bytes = read_all(files[0]);

@@ -1,4 +1,5 @@
-// Words for things: codecs, layouts and kinds as the extension's SQL spells them, names of values.
+// Words for things, beside the engine's: what --compression takes, kinds of stores, names of
+// values.
 
 #ifndef TOASTSTORE_CTL_WORDS_H_
 #define TOASTSTORE_CTL_WORDS_H_
@@ -6,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "toaststore/options.h"
+#include "engine/words.h"
 
 namespace toaststore::ctl {
 
@@ -14,11 +15,10 @@ namespace toaststore::ctl {
 std::string in_quotes(std::string_view name);
 
 // "none", "lz4", "zstd", or "zstd:1" to "zstd:19".
-Compression parse_compression(const std::string& text);
+Compression read_compression(const std::string& text);
 
-// "unknown" for a number that no codec has.
-const char* name_of(Codec codec);
-const char* name_of(Layout layout);
+using toaststore::name_of;
+// "unknown" for a number that no kind has.
 const char* name_of(StoreKind kind);
 
 }  // namespace toaststore::ctl

@@ -2,6 +2,7 @@
 
 #include "engine/meta.h"
 #include "engine/verify.h"
+#include "engine/words.h"
 #include "postgres/host.h"
 #include "postgres/references.h"
 #include "postgres/sql.h"
@@ -40,7 +41,7 @@ void check_options(const OptionArguments& arguments) {
   options.extent_max = static_cast<uint32_t>(Max(arguments.extent_max, -1));
   options.chunk_bytes = static_cast<uint32_t>(Max(arguments.chunk_bytes, -1));
   toaststore::check_thresholds(options);
-  toaststore::parse_compression(arguments.compression);
+  toaststore::require_compression(arguments.compression);
 }
 
 // The constraint that holds the options (options.cpp).
@@ -70,7 +71,7 @@ void note_compression(Oid relid, const char* compression) {
   CommandCounterIncrement();
   Relation rel = table_open(relid, NoLock);
   StoreHandle handle(rel, nullptr);
-  handle.context().options.compression = toaststore::parse_compression(compression);
+  handle.context().options.compression = toaststore::require_compression(compression);
   check(toaststore::store_compression(handle.context()), rel);
   handle.keep();
   table_close(rel, NoLock);
@@ -87,7 +88,7 @@ Options options_now(Relation named, Relation store) {
 }
 
 char* compression_text(toaststore::Compression compression) {
-  const char* name = toaststore::codec_name(compression.codec);
+  const char* name = toaststore::name_of(compression.codec);
   return compression.level == 0 ? pstrdup(name) : psprintf("%s:%d", name, compression.level);
 }
 
@@ -202,10 +203,10 @@ Datum toaststore_info(PG_FUNCTION_ARGS) {
   const Status status = handle.store().lookup(id, &entry);
   if (!status.is(Code::kNotFound)) {
     check(status, rel, id);
-    Datum values[6] = {CStringGetTextDatum(toaststore::layout_name(entry.layout)),
+    Datum values[6] = {CStringGetTextDatum(toaststore::name_of(entry.layout)),
                        Int64GetDatum(static_cast<int64>(entry.raw_bytes)),
                        Int64GetDatum(static_cast<int64>(entry.stored_bytes)),
-                       CStringGetTextDatum(toaststore::codec_name(entry.codec)),
+                       CStringGetTextDatum(toaststore::name_of(entry.codec)),
                        Int64GetDatum(static_cast<int64>(handle.store().chunks(entry))),
                        Int64GetDatum(entry.pages)};
     bool nulls[6] = {};

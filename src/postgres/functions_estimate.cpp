@@ -157,7 +157,7 @@ Datum toaststore_estimate(PG_FUNCTION_ARGS) {
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_rows must be at least 1")));
   }
   Options options;
-  options.compression = toaststore::parse_compression(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+  options.compression = toaststore::require_compression(text_to_cstring(PG_GETARG_TEXT_PP(2)));
   Relation table = try_table_open(PG_GETARG_OID(0), AccessShareLock);
   if (table == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),

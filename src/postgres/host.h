@@ -243,10 +243,7 @@ Restrictions catalog_restrictions(Relation rel);
 void check_thresholds(const Options& options);
 
 // 'none', 'lz4', 'zstd' or 'zstd:LEVEL'.  Raises 22023.
-Compression parse_compression(const char* text);
-
-const char* codec_name(Codec codec);
-const char* layout_name(Layout layout);
+Compression require_compression(const char* text);
 
 // ---- table_am.cpp ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@
 #include <new>
 
 #include "engine/codec.h"
+#include "engine/words.h"
 #include "postgres/host.h"
 
 extern "C" {
@@ -30,13 +31,6 @@ namespace toaststore {
 namespace {
 
 constexpr char kConstraintName[] = "toaststore_options";
-
-struct CodecName {
-  const char* name;
-  Codec codec;
-};
-constexpr CodecName kCodecs[] = {
-    {"none", Codec::kNone}, {"lz4", Codec::kLz4}, {"zstd", Codec::kZstd}};
 
 // The constant of `type` that argument `position` of the constraint's call is, or null.
 const Const* constant_argument(const FuncExpr* call, int position, Oid type) {
@@ -76,7 +70,7 @@ void read_call(const FuncExpr* call, Options* options) {
   read_threshold(call, 2, &options->chunk_bytes);
   const Const* compression = constant_argument(call, 3, TEXTOID);
   if (compression != nullptr) {
-    options->compression = parse_compression(TextDatumGetCString(compression->constvalue));
+    options->compression = require_compression(TextDatumGetCString(compression->constvalue));
   }
   check_thresholds(*options);
 }
@@ -173,44 +167,14 @@ void check_thresholds(const Options& options) {
                    kDirectMaxLimit, kExtentMaxLimit, kChunkBytesMin, kChunkBytesLimit)));
 }
 
-Compression parse_compression(const char* text) {
-  const char* colon = strchr(text, ':');
-  const size_t length = colon != nullptr ? static_cast<size_t>(colon - text) : strlen(text);
-  for (const CodecName& known : kCodecs) {
-    if (strlen(known.name) != length || strncmp(known.name, text, length) != 0) continue;
-    if (colon == nullptr) return {known.codec, 0};
-    char* end;
-    errno = 0;
-    const long level = strtol(colon + 1, &end, 10);
-    const bool number = end != colon + 1 && *end == '\0' && errno == 0;
-    if (known.codec == Codec::kZstd && number && level >= kZstdLevelMin && level <= kZstdLevelMax) {
-      return {known.codec, static_cast<int>(level)};
-    }
-  }
+Compression require_compression(const char* text) {
+  Compression compression;
+  if (parse_compression(text, &compression)) return compression;
   ereport(ERROR,
           (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid compression \"%s\"", text),
            errhint("Use 'none', 'lz4', 'zstd' or 'zstd:LEVEL' with a level from %d to %d.",
                    kZstdLevelMin, kZstdLevelMax)));
   pg_unreachable();
-}
-
-const char* codec_name(Codec codec) {
-  for (const CodecName& known : kCodecs) {
-    if (known.codec == codec) return known.name;
-  }
-  return "unknown";
-}
-
-const char* layout_name(Layout layout) {
-  switch (layout) {
-    case Layout::kDirect:
-      return "direct";
-    case Layout::kExtent:
-      return "extent";
-    case Layout::kChunked:
-      return "chunked";
-  }
-  return "unknown";
 }
 
 }  // namespace toaststore
