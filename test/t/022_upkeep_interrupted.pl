@@ -20,25 +20,10 @@ log_statement = none
 autovacuum = off
 ]);
 $node->start;
-$node->safe_psql('postgres', q[
-	CREATE EXTENSION toaststore;
-	CREATE FUNCTION bytes(seed int, length int) RETURNS bytea LANGUAGE sql IMMUTABLE AS
-	$$ SELECT substr(decode(repeat(md5(seed::text), length / 16 + 1), 'hex'), 1, length) $$;
-	CREATE PROCEDURE make_media() LANGUAGE plpgsql AS $$
-	BEGIN
-	    DROP TABLE IF EXISTS media;
-	    PERFORM toaststore.create_store('media', compression => 'none');
-	    INSERT INTO media (value) SELECT bytes(n, 700 + n % 900) FROM generate_series(1, 3000) n;
-	    INSERT INTO media (value) SELECT bytes(n, 300000 + n) FROM generate_series(1, 20) n;
-	    BEGIN
-	        INSERT INTO media (value) SELECT bytes(n, 9000) FROM generate_series(1, 100) n;
-	        RAISE division_by_zero;
-	    EXCEPTION WHEN division_by_zero THEN
-	    END;
-	    DELETE FROM media WHERE id % 5 <> 0;
-	END $$]);
+$node->safe_psql('postgres', 'CREATE EXTENSION toaststore');
+create_media($node, small => 3000, large => 20, kept => 5);
 
-my $contents = q[SELECT count(*), md5(string_agg(id || md5(value), ' ' ORDER BY id)) FROM media];
+my $contents = media_contents();
 my $settled = q[
 	SELECT unprocessed_changes, dead_bytes <= live_bytes, size_bytes < 4000000 + 2.2 * live_bytes
 	  FROM toaststore.stat_stores];

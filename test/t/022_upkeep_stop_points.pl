@@ -23,26 +23,9 @@ autovacuum = off
 ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION toaststore');
+create_media($node, small => 7000, large => 8, kept => 20);
 
-# Bytes that are never compressed, for the store does not.
-$node->safe_psql('postgres', q[
-	CREATE FUNCTION bytes(seed int, length int) RETURNS bytea LANGUAGE sql IMMUTABLE AS
-	$$ SELECT substr(decode(repeat(md5(seed::text), length / 16 + 1), 'hex'), 1, length) $$;
-	CREATE PROCEDURE make_media() LANGUAGE plpgsql AS $$
-	BEGIN
-	    DROP TABLE IF EXISTS media;
-	    PERFORM toaststore.create_store('media', compression => 'none');
-	    INSERT INTO media (value) SELECT bytes(n, 700 + n % 900) FROM generate_series(1, 7000) n;
-	    INSERT INTO media (value) SELECT bytes(n, 300000 + n) FROM generate_series(1, 8) n;
-	    BEGIN
-	        INSERT INTO media (value) SELECT bytes(n, 9000) FROM generate_series(1, 100) n;
-	        RAISE division_by_zero;
-	    EXCEPTION WHEN division_by_zero THEN
-	    END;
-	    DELETE FROM media WHERE id % 20 <> 0;
-	END $$]);
-
-my $contents = q[SELECT count(*), md5(string_agg(id || md5(value), ' ' ORDER BY id)) FROM media];
+my $contents = media_contents();
 # 1.1 for headers and pages, 128 bytes of tree a value, and the constant of a small store.
 my $within = q[
 	SELECT pg_relation_size('media') < 4000000 + 2.2 * sum(length(value)) + 128 * count(*) FROM media];

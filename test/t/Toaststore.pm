@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(random_bytes create_random_bytes write_repeated digests verify_store same_store
+our @EXPORT = qw(random_bytes create_random_bytes create_media media_contents write_repeated digests verify_store same_store
   relation_file start_again wait_until_up);
 
 # Bytes that do not compress: always the same for one seed.
@@ -35,6 +35,37 @@ sub create_random_bytes
 		      FROM generate_series(1, (length + 31) / 32) i
 		$$]);
 	return;
+}
+
+# A procedure make_media() that begins the store media anew: so many values of about a kilobyte and of
+# 300 kB, some of a transaction that rolled back, and all but every n-th deleted. Their bytes are never
+# compressed, for the store does not.
+sub create_media
+{
+	my ($node, %of) = @_;
+	$node->safe_psql('postgres', qq[
+		CREATE FUNCTION bytes(seed int, length int) RETURNS bytea LANGUAGE sql IMMUTABLE AS
+		\$\$ SELECT substr(decode(repeat(md5(seed::text), length / 16 + 1), 'hex'), 1, length) \$\$;
+		CREATE PROCEDURE make_media() LANGUAGE plpgsql AS \$\$
+		BEGIN
+		    DROP TABLE IF EXISTS media;
+		    PERFORM toaststore.create_store('media', compression => 'none');
+		    INSERT INTO media (value) SELECT bytes(n, 700 + n % 900) FROM generate_series(1, $of{small}) n;
+		    INSERT INTO media (value) SELECT bytes(n, 300000 + n) FROM generate_series(1, $of{large}) n;
+		    BEGIN
+		        INSERT INTO media (value) SELECT bytes(n, 9000) FROM generate_series(1, 100) n;
+		        RAISE division_by_zero;
+		    EXCEPTION WHEN division_by_zero THEN
+		    END;
+		    DELETE FROM media WHERE id % $of{kept} <> 0;
+		END \$\$]);
+	return;
+}
+
+# SQL that tells what is in media.
+sub media_contents
+{
+	return q[SELECT count(*), md5(string_agg(id || md5(value), ' ' ORDER BY id)) FROM media];
 }
 
 # Writes a file of so many bytes, which repeat a block.
