@@ -45,7 +45,7 @@ Status Log::start(uint64_t segment) {
     if (group->bytes == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   }
   TOASTSTORE_TRY(make_segment(segment));
-  made_ = oldest_ = segment;
+  made_ = oldest_ = needed_ = segment;
   group_.start = segment * segment_bytes_;
   group_.length = kGroupHeaderBytes;
   written_ = redo_ = image_up_to_ = group_.start;
@@ -67,6 +67,17 @@ Status Log::make_segment(uint64_t segment) {
   return status;
 }
 
+// All of its space is reserved and durable.  Until the directory is synced the segment may have
+// either name after a crash, and no record of use under any.
+Status Log::reuse_segment(uint64_t spare, uint64_t segment) {
+  char from[kMaxPath];
+  char to[kMaxPath];
+  segment_path(directory_, spare, from);
+  segment_path(directory_, segment, to);
+  TOASTSTORE_TRY(files_.rename(from, to));
+  return files_.sync_directory(directory_);
+}
+
 Status Log::prepare(std::unique_lock<std::mutex>& lock) {
   for (;;) {
     TOASTSTORE_TRY(health_);
@@ -77,7 +88,8 @@ Status Log::prepare(std::unique_lock<std::mutex>& lock) {
   }
   const uint64_t segment = group_.start / segment_bytes_;
   if (segment > made_) {
-    const Status status = make_segment(segment);
+    const bool spare = oldest_ < needed_;
+    const Status status = spare ? reuse_segment(oldest_++, segment) : make_segment(segment);
     // A disk that is full may have space again; one that does not sync has failed.
     if (status.is(Code::kIo)) health_ = status;
     TOASTSTORE_TRY(status);
@@ -210,15 +222,27 @@ void Log::end_checkpoint(Lsn redo) {
   redo_ = redo;
 }
 
-Status Log::remove_before(Lsn lsn) {
-  const uint64_t first = lsn / segment_bytes_;
-  while (oldest_ < first) {
-    char path[kMaxPath];
-    segment_path(directory_, oldest_, path);
-    TOASTSTORE_TRY(files_.remove(path));
-    oldest_++;
+Status Log::release_before(Lsn lsn) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    needed_ = lsn / segment_bytes_;
   }
-  return Status::Ok();
+  return remove_spares_beyond(spares_);
+}
+
+Status Log::remove_spares() { return remove_spares_beyond(0); }
+
+// Others append meanwhile, and may take spare segments.
+Status Log::remove_spares_beyond(uint64_t most) {
+  for (;;) {
+    char path[kMaxPath];
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (needed_ - oldest_ <= most) return Status::Ok();
+      segment_path(directory_, oldest_++, path);
+    }
+    TOASTSTORE_TRY(files_.remove(path));
+  }
 }
 
 Lsn Log::end() {

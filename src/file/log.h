@@ -6,6 +6,9 @@
 //   * One thread at a time does file I/O; records get their places under the mutex.
 //   * A segment exists, with its space reserved and its name durable, before a record is placed in
 //     it, so that nothing but a failing disk stands between an appended record and the disk.
+//   * A segment that recovery needs no more becomes a new one: the disk has its blocks already, so
+//     that making one and syncing what is written to it cost little.  What it holds of the past has
+//     other places (log_format.h).
 //   * Pages may be written past the log, where nothing leads to them before a later record does: no
 //     record reaches the disk before such pages that were written earlier are durable.
 //   * After an I/O error the log takes nothing more: what the kernel still holds of it is unknown.
@@ -34,11 +37,14 @@ uint64_t segment_of(const char* name);
 
 class Log {
  public:
-  Log(Files& files, const char* directory, uint64_t store_number, uint64_t segment_bytes)
+  // Keeps spare segments of as many bytes.
+  Log(Files& files, const char* directory, uint64_t store_number, uint64_t segment_bytes,
+      uint64_t spare_bytes)
       : files_(files),
         directory_(directory),
         store_number_(store_number),
         segment_bytes_(segment_bytes),
+        spares_(spare_bytes / segment_bytes),
         group_bytes_(std::min<uint64_t>(kGroupBytes, segment_bytes / 4)) {}
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -74,8 +80,11 @@ class Log {
   // It is durable: recovery begins there.
   void end_checkpoint(Lsn redo);
 
-  // Removes segments before the one with `lsn`.
-  Status remove_before(Lsn lsn);
+  // No recovery needs segments before the one with `lsn`: they are spare, or are removed.  One that
+  // could not be removed stays until the store is opened again.
+  Status release_before(Lsn lsn);
+  // Nobody will append any more.
+  Status remove_spares();
 
   // Before others use the log: pages of this file may be written past it, by transactions that put
   // as many bytes.
@@ -111,6 +120,8 @@ class Log {
   Status write_group(std::unique_lock<std::mutex>& lock);
   Status advance(std::unique_lock<std::mutex>& lock, Lsn lsn, bool durable);
   Status make_segment(uint64_t segment);
+  Status reuse_segment(uint64_t spare, uint64_t segment);
+  Status remove_spares_beyond(uint64_t most);
   Status put_group(Group* group, Lsn* synced);
   Status open_segment(uint64_t segment, Lsn before, Lsn* synced);
   uint64_t left_in_segment(Lsn lsn) const { return segment_bytes_ - lsn % segment_bytes_; }
@@ -122,6 +133,7 @@ class Log {
   std::atomic<bool> past_{false};  // pages of it that may not be durable
   const uint64_t store_number_;
   const uint64_t segment_bytes_;
+  const uint64_t spares_;  // at most
   const uint64_t group_bytes_;
 
   std::mutex mutex_;
@@ -135,7 +147,8 @@ class Log {
   Lsn redo_ = kNoLsn;
   Lsn image_up_to_ = kNoLsn;
   uint64_t made_ = 0;    // the newest segment that exists
-  uint64_t oldest_ = 0;  // the oldest one that may exist
+  uint64_t oldest_ = 0;  // the oldest one: spare if it is not needed
+  uint64_t needed_ = 0;  // the oldest one that recovery needs
 
   // Of whoever is busy.
   File* file_ = nullptr;

@@ -28,16 +28,20 @@
 //        +       bytes of the patches, one after the other
 //
 // A page with kNamesFile is one of the file of names, any other one of the data file.
+//
 // A page with kImage is logged whole, as its first two patches: from its start to pd_lower, and
 // from pd_upper to its end; what is between is zero.  It has no other patches.  A page with kFresh
 // is zero before its patches.  The first change of a page after a checkpoint began logs an image,
 // so that a page that a crash tore in writing is made anew.
-// A page with kNamesFile is one of the file of names, any other one of the data file.
 //
 // Where the log ends.  A group counts if its lsn is its place and its CRC is right.  The first one
 // that doesn't is the end, unless something durable says that the log went on: the control file, or
 // a later group that was written when the log had been synced beyond that place.  Then the log is
-// damaged, which is an error.  Whoever goes on writing begins a segment that was never used.
+// damaged, which is an error.  Whoever goes on writing begins a segment of a number that was never
+// used.
+//
+// A segment's file may have been an older segment: behind the end lie groups of the past, whole
+// ones too, whose lsn is not their place.
 
 #ifndef TOASTSTORE_FILE_LOG_FORMAT_H_
 #define TOASTSTORE_FILE_LOG_FORMAT_H_

@@ -164,8 +164,9 @@ Status StoreState::create() {
 // The log is the store's only once the control file leads to it: closing checkpoints a store that
 // has one.
 Status StoreState::begin_log(uint64_t segment, Control* control) {
-  std::unique_ptr<Log> log(
-      new (std::nothrow) Log(files_, directory_, control->store_number, control->segment_bytes));
+  std::unique_ptr<Log> log(new (std::nothrow)
+                               Log(files_, directory_, control->store_number,
+                                   control->segment_bytes, options_.checkpoint_bytes));
   if (log == nullptr) return Status::Error(Code::kNoMemory, "out of memory");
   TOASTSTORE_TRY(log->start(segment));
   TOASTSTORE_TRY(xids_.load(control->next_xid, control->xids.get(), control->unfinished));
@@ -290,7 +291,7 @@ Status StoreState::checkpoint_alone() {
   control_ = std::move(control);
   log_->end_checkpoint(control_.redo);
   checkpoints_++;
-  return log_->remove_before(control_.redo);
+  return log_->release_before(control_.redo);
 }
 
 Status StoreState::acknowledge(Lsn lsn) {
@@ -313,6 +314,8 @@ Status StoreState::close() {
   TOASTSTORE_TRY(log_->sync(log_->end()));
   // If this fails the cache keeps pages that must not overtake the log.
   TOASTSTORE_TRY(checkpoint());
+  // Opening removes what is left.
+  (void)log_->remove_spares();
   pool_.set_log(nullptr);
   log_.reset();
   return Status::Ok();

@@ -23,8 +23,8 @@ std::string log_path(uint64_t segment) {
 
 class FileDamage : public ::testing::Test {
  protected:
-  // Some committed batches, and the process dies.
-  void live(Sync sync, int batches, size_t bytes) {
+  // Some committed batches, perhaps a checkpoint after some of them, and the process dies.
+  void live(Sync sync, int batches, size_t bytes, int checkpoint_after = 0) {
     SimFiles files;
     FileLife life(&files, sim_options(&files, sync), {}, 1);
     ASSERT_TRUE(life.open());
@@ -34,6 +34,7 @@ class FileDamage : public ::testing::Test {
       ASSERT_OK(life.store()->put(value.data(), value.size(), &id));
       values_[id] = value;
       order_.push_back(id);
+      if (i + 1 == checkpoint_after) life.checkpoint();
     }
     life.die();
     disk_ = files.disk();
@@ -204,6 +205,25 @@ TEST_F(FileDamage, GarbageBehindTheLastGroupIsNoLog) {
   }
 }
 
+// The segment was another one before the checkpoint: whole groups follow the last one.
+TEST_F(FileDamage, WhatAReusedSegmentHeldBeforeIsNoLog) {
+  live(Sync::kAlways, 90, 15000, 60);
+  const Lsn end = groups_.back();
+  const Lsn last = groups_[groups_.size() - 2];
+  const std::string path = log_path(end / control_.segment_bytes);
+  Bytes behind(1000, '\0');
+  disk_.at(path).read(end % control_.segment_bytes, behind.data(), behind.size());
+  ASSERT_NE(behind, Bytes(behind.size(), '\0'));
+  expect_whole(disk_, 0);
+  SimDisk disk = disk_;
+  disk.at(path).flip(last % control_.segment_bytes + 100, 0x40);
+  expect_whole(disk, 1);
+  disk = disk_;
+  const Lsn before = groups_[groups_.size() - 3];
+  disk.at(log_path(before / control_.segment_bytes)).flip(before % control_.segment_bytes, 0x40);
+  expect_damaged(disk, kLogDamaged);
+}
+
 TEST_F(FileDamage, ATornLastGroupIsNoLog) {
   live(Sync::kAlways, 8, 3000);
   const Lsn end = groups_.back();
@@ -321,7 +341,6 @@ TEST_F(FileDamage, AMissingOrShorterDataFileIsReported) {
   EXPECT_EQ(Store::open(kSimStore, reader, &store).code, Code::kCorruption);
 }
 
-// A file may be longer than the store needs; here it is a segment longer.
 // The CRC of a value is checked when its bytes come from the disk, each time they do.
 TEST_F(FileDamage, AValueThatComesBackToTheCacheIsProvenAgain) {
   live(Sync::kAlways, 400, 9000);  // three times the cache

@@ -50,6 +50,26 @@ void FileLife::note(const Status& status, bool makes_durable) {
   }
 }
 
+void FileLife::checkpoint() { note(store_->checkpoint(), true); }
+
+void FileLife::grow_and_shrink() {
+  const Contents before = ledger_.now();
+  run([&](WriteBatch* batch, Contents* contents) {
+    for (int i = 0; i < 50; i++) {
+      TOASTSTORE_TRY(put(batch, random_bytes(random_.next(), 100000), contents));
+    }
+    return Status::Ok();
+  });
+  run([&](WriteBatch* batch, Contents* contents) {
+    for (const auto& [id, bytes] : ledger_.now()) {
+      if (!before.contains(id)) TOASTSTORE_TRY(batch->erase(id));
+    }
+    *contents = before;
+    return Status::Ok();
+  });
+  note(store_->compact(), false);
+}
+
 void FileLife::close() { note(store_->close(), true); }
 
 void FileLife::die() {
@@ -186,7 +206,7 @@ void FileLife::one() {
   } else if (kind < 36) {
     roll_back();
   } else if (kind < 37) {
-    note(store_->checkpoint(), true);
+    checkpoint();
   } else {
     read_some();
     if (kind == 38) note(store_->compact(), false);

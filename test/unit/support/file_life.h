@@ -27,6 +27,9 @@ class FileLife {
   void fill(uint64_t bytes);
   // Some random transactions, checkpoints and syncs.
   void work(int transactions);
+  void checkpoint();
+  // The data file becomes longer, and shorter again.
+  void grow_and_shrink();
   void close();
   // The process is gone.
   void die();
