@@ -51,7 +51,9 @@ struct StoreOptions {
   size_t cache_bytes = 64 * 1024 * 1024;  // of the page cache: a hard limit, 1 MB at least
   Sync sync = Sync::kAlways;
   uint32_t sync_interval_ms = 100;
-  uint64_t checkpoint_bytes = 64 * 1024 * 1024;  // of log between checkpoints: bounds recovery
+  // Of log between checkpoints: bounds recovery.  As many bytes of old log are kept while the store
+  // is open, to be written over.
+  uint64_t checkpoint_bytes = 64 * 1024 * 1024;
   uint64_t log_segment_bytes = 16 * 1024 * 1024;
   // A batch that puts as many bytes has its whole pages written to the data file at once, and not
   // to the log too.  Under Sync::kAlways; elsewhere the log waits for nothing.
@@ -84,9 +86,10 @@ class Buffer {
 
 // What compact() did.
 struct Compaction {
-  uint64_t removed_values = 0;  // deleted, or of batches that were dropped
-  uint64_t moved_bytes = 0;     // of values copied out of extents that were mostly dead
-  uint64_t freed_bytes = 0;     // of the data file, to be used again
+  uint64_t removed_values = 0;    // deleted, or of batches that were dropped
+  uint64_t moved_bytes = 0;       // of values copied out of extents that were mostly dead
+  uint64_t freed_bytes = 0;       // of the data file, to be used again
+  uint64_t given_back_bytes = 0;  // of its end, to the file system
 };
 
 struct Statistics {
@@ -99,6 +102,9 @@ struct Statistics {
   uint64_t checkpoints;  // since the store was opened
   uint64_t compactions;  // the same
   uint64_t next_id;
+  // What became of the last sync, checkpoint or compaction that the store did by itself.  A failure
+  // stays until the next one is due.
+  Status upkeep;
 };
 
 struct ValueInfo {
@@ -194,8 +200,9 @@ class Store {
   Status scan_prefix(const void* prefix, size_t prefix_length, NameVisitor* visitor);
 
   // Removes what no batch and no scan needs any more, and copies values out of extents that are
-  // mostly dead; the space is used again.  Readers and writers go on.  May be interrupted by
-  // closing the store (kConflict), and goes on where it was the next time.
+  // mostly dead; the space is used again, and what is free at the end of the data file goes back to
+  // the file system.  Readers go on, and so do writers, but for the time of a small checkpoint. May
+  // be interrupted by closing the store (kConflict), and goes on where it was the next time.
   Status compact(Compaction* compaction = nullptr);
   // Writes everything changed to the data file, so that recovery has little to do.
   Status checkpoint();

@@ -225,6 +225,7 @@ int compact(const Arguments& arguments) {
   print("removed_values", done.removed_values);
   print("moved_bytes", done.moved_bytes);
   print("freed_bytes", done.freed_bytes);
+  print("given_back_bytes", done.given_back_bytes);
   finish_printing();
   store.close();
   return kDone;

@@ -18,6 +18,10 @@ namespace toaststore {
 
 namespace {
 
+// Worth it: a megabyte, or a sixteenth of a smaller file.
+constexpr Block kLeastBlocks = 128;
+constexpr Block kLeastShare = 16;
+
 bool same_run(const Lane& a, const Lane& b) {
   return a.run_start == b.run_start && a.run_end == b.run_end;
 }
@@ -162,6 +166,10 @@ Status find_end(Context& context, Block* end) {
     return Status::Ok();
   }
   return Status::Ok();
+}
+
+bool worth_giving_back(Block blocks, Block needed) {
+  return blocks > needed && blocks - needed >= std::min(kLeastBlocks, blocks / kLeastShare);
 }
 
 Status drop_map_pages(Context& context) {

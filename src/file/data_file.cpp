@@ -60,9 +60,12 @@ Status DataFile::open(const char* path, Files::Mode mode) {
 }
 
 Status DataFile::read(Block block, std::byte* page) {
+  const bool whole = block < blocks();
   Status status =
       segment_of(block)->read(uint64_t{block % kSegmentBlocks} * kPageBytes, page, kPageBytes);
   if (!status.ok()) status.block = block;
+  // Cut off meanwhile: what was read may be half of it.
+  if (status.ok() && whole && block >= blocks()) std::memset(page, 0, kPageBytes);
   return status;
 }
 
@@ -91,6 +94,14 @@ void DataFile::note_new(Block from, Block to) {
   } else if (new_count_ < kMaxRanges) {
     new_ranges_[new_count_++] = {from, to};
   }
+}
+
+void DataFile::forget_new(Block end) {
+  const std::lock_guard<std::mutex> lock(new_);
+  while (new_count_ > 0 && new_ranges_[new_count_ - 1].from >= end) new_count_--;
+  if (new_count_ == 0) return;
+  Range& last = new_ranges_[new_count_ - 1];
+  last.to = std::min(last.to, end);
 }
 
 // Lanes take blocks from the front of their runs, so there are few ranges.
@@ -135,6 +146,20 @@ Status DataFile::reserve(Block end, Block limit) {
     note_new(have, part);
     have = part;
     blocks_.store(have, std::memory_order_release);
+  }
+  return Status::Ok();
+}
+
+// Segments that lose all of their blocks stay as empty files: somebody may be about to read them.
+Status DataFile::truncate(Block end) {
+  const std::lock_guard<std::mutex> lock(extension_);
+  blocks_.store(end, std::memory_order_release);
+  forget_new(end);
+  for (uint32_t segment = count_; segment-- > end / kSegmentBlocks;) {
+    const Block first = segment * kSegmentBlocks;
+    const Block kept = end > first ? end - first : 0;
+    unsynced_[segment] = true;
+    TOASTSTORE_TRY(segments_[segment].load()->truncate(uint64_t{kept} * kPageBytes));
   }
   return Status::Ok();
 }

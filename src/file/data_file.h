@@ -41,8 +41,9 @@ class DataFile {
   // Whole pages in the file.
   Block blocks() const { return blocks_.load(std::memory_order_acquire); }
 
-  // REQUIRES: block < blocks().
+  // Zeros beyond the end, and where the page is cut off meanwhile.
   Status read(Block block, std::byte* page);
+  // REQUIRES: block < blocks().
   Status write(Block block, const std::byte* page);
   // Several pages, one behind the other; at most kMostPages.
   static constexpr int kMostPages = 32;
@@ -50,6 +51,10 @@ class DataFile {
 
   // Makes sure that the file has `end` blocks, with their space reserved; may go on to `limit`.
   Status reserve(Block end, Block limit);
+
+  // Cuts the file off behind `end` blocks.  Others may read meanwhile.  REQUIRES: no page that goes
+  // is to be written any more, and the control file says that the file may be as short.
+  Status truncate(Block end);
 
   // The block is about to be written for the first time since it was freed.  True where it is new:
   // the file has grown by it since it was opened, and this is the first time of all.
@@ -68,6 +73,7 @@ class DataFile {
   File* segment_of(Block block) const { return segments_[block / kSegmentBlocks].load(); }
   void note_written(Block block) { unsynced_[block / kSegmentBlocks] = true; }
   void note_new(Block from, Block to);
+  void forget_new(Block end);
   Status sync_names();
 
   Files& files_;

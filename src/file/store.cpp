@@ -304,7 +304,6 @@ Status Store::checkpoint() {
 }
 
 Status Store::compact(Compaction* compaction) {
-  if (state_->log() == nullptr) return Status::Error(Code::kInvalid, "store is read-only");
   Compaction ignored;
   return state_->compact(compaction != nullptr ? compaction : &ignored);
 }
@@ -347,7 +346,8 @@ Status Store::statistics(Statistics* statistics) {
                  misses,
                  state_->checkpoints(),
                  state_->compactions(),
-                 std::max(meta.next_id, kMinId)};
+                 std::max(meta.next_id, kMinId),
+                 state_->upkeep()};
   return Status::Ok();
 }
 

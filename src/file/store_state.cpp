@@ -194,7 +194,7 @@ Status StoreState::reopen_files(Files::Mode mode) {
   return names_.blocks() < control_.name_blocks ? no_names : Status::Ok();
 }
 
-// Replays the log, makes the pages durable, and goes on in a segment that was never used.
+// Replays the log, makes the pages durable, and goes on in a segment of a new number.
 Status StoreState::recover() {
   TOASTSTORE_TRY(reopen_files(Files::Mode::kWrite));
   Lsn end;
@@ -264,7 +264,8 @@ Status StoreState::bound_log() {
   return log_->since_checkpoint() <= most ? Status::Ok() : checkpoint_alone();
 }
 
-Status StoreState::checkpoint_alone() {
+// Afterwards the data file may be cut off behind `data_blocks`.
+Status StoreState::checkpoint_alone(Block data_blocks) {
   Control control;
   control.store_number = control_.store_number;
   control.segment_bytes = control_.segment_bytes;
@@ -279,7 +280,7 @@ Status StoreState::checkpoint_alone() {
   }
   TOASTSTORE_TRY(log_->sync(end));
   TOASTSTORE_TRY(pool_.write_all());
-  control.blocks = data_.blocks();
+  control.blocks = std::min(data_.blocks(), data_blocks);
   control.name_blocks = names_.blocks();
   // Who asks once more after a failed sync hears that all is well, though what was written is lost.
   const Status synced = sync_files();
@@ -309,6 +310,8 @@ Status StoreState::close() {
     pthread_join(keeper_, nullptr);
     keeping_ = false;
   }
+  // Compaction in another thread ends, too.
+  const std::lock_guard<std::mutex> none(cleaning_);
   if (log_ == nullptr) return Status::Ok();
   // The checkpoint's place is the end of the log then: nothing is left to replay.
   TOASTSTORE_TRY(log_->sync(log_->end()));
@@ -333,7 +336,7 @@ void* StoreState::run_keeper(void* state) {
   return nullptr;
 }
 
-// Syncs and checkpoints in time.  What fails here fails again in a call, which tells.
+// Syncs and checkpoints in time, and compacts.  What fails here is told by statistics().
 void StoreState::keep() {
   const auto pause = std::chrono::milliseconds(
       options_.sync == Sync::kInterval ? std::max(options_.sync_interval_ms, 1u) : 200);
@@ -342,14 +345,19 @@ void StoreState::keep() {
     keeper_wakes_.wait_for(lock, pause);
     if (stop_) break;
     lock.unlock();
-    if (options_.sync == Sync::kInterval) (void)log_->sync(log_->end());
-    if (log_->since_checkpoint() > options_.checkpoint_bytes) {
-      (void)checkpoint();
-      Compaction ignored;
-      if (options_.compact_by_itself) (void)compact(&ignored);
-    }
+    const Status status = look_after();
     lock.lock();
+    upkeep_ = status;
   }
+}
+
+// A failure stays told until what failed succeeds: without need there is no other try.
+Status StoreState::look_after() {
+  if (options_.sync == Sync::kInterval) TOASTSTORE_TRY(log_->sync(log_->end()));
+  if (log_->since_checkpoint() <= options_.checkpoint_bytes) return upkeep_;
+  TOASTSTORE_TRY(checkpoint());
+  Compaction ignored;
+  return options_.compact_by_itself ? compact(&ignored) : Status::Ok();
 }
 
 }  // namespace toaststore

@@ -2,7 +2,8 @@
 //
 // Invariants:
 //   * Every call that changes pages holds `writers` shared, but not while it waits for another
-//     batch; verify() holds it exclusively.
+//     batch; verify() holds it exclusively, and so does compaction while it cuts the data file.
+//   * Mutexes are locked in the order cleaning, writers, checkpoint.
 //   * One checkpoint at a time.  The log's records before redo are not needed once the control file
 //     that names redo is durable, and only then do their segments go.
 //   * A failed sync ends the handle (Log::health): what the disk holds is unknown until recovery.
@@ -44,7 +45,8 @@ class StoreState {
   Status open_relation(const char* file);
   Status close();
   Status checkpoint();
-  // Takes out what nobody needs, and values out of extents that are mostly dead.
+  // Takes out what nobody needs, and values out of extents that are mostly dead; what is free at
+  // the end of the file goes back to the file system.
   Status compact(Compaction* compaction);
   // Waits for a checkpoint where the log has grown beyond what recovery may have to read.
   Status bound_log();
@@ -62,10 +64,16 @@ class StoreState {
   const StoreOptions& options() const { return options_; }
   uint64_t checkpoints() const { return checkpoints_.load(); }
   uint64_t compactions() const { return compactions_.load(); }
+  // Of what the keeper did last.
+  Status upkeep() {
+    const std::lock_guard<std::mutex> lock(keeper_mutex_);
+    return upkeep_;
+  }
 
  private:
   friend class Operation;
   friend class CleaningPager;
+  struct Cleaning;
   // Calls of a thread come back to the same hints.  With hints that are known come the thresholds
   // of the same meta page, whatever the caller's options.  They are locked while they are copied.
   struct alignas(64) HintSlot {
@@ -85,10 +93,12 @@ class StoreState {
   Status check_relation();
   Status recover();
   Status begin_log(uint64_t segment, Control* control);
-  Status checkpoint_alone();
+  Status checkpoint_alone(Block data_blocks = UINT32_MAX);
+  Status give_back(uint64_t* bytes);
   Status start_keeper();
   static void* run_keeper(void* state);
   void keep();
+  Status look_after();
 
   const StoreOptions options_;
   Files& files_;
@@ -117,6 +127,7 @@ class StoreState {
   bool keeping_ = false;
   std::mutex keeper_mutex_;
   std::condition_variable keeper_wakes_;
+  Status upkeep_;
   std::atomic<bool> stop_{false};
   std::mutex cleaning_;  // one compaction at a time
 };

@@ -8,26 +8,16 @@
 
 #include "postgres/give_back.h"
 
-#include <algorithm>
-
 #include "engine/tidy.h"
 
 namespace toaststore {
 
 namespace {
 
-// Worth it: a megabyte, or a sixteenth of a smaller file.
-constexpr Block kLeastBlocks = 128;
-constexpr Block kLeastShare = 16;
-
 // Blocks of the file, and how many of them are needed.
 struct Ends {
   Block file = 0;
   Block needed = 0;
-
-  bool worth_it() const {
-    return file > needed && file - needed >= std::min(kLeastBlocks, file / kLeastShare);
-  }
 };
 
 bool look(StoreHandle* handle, Ends* ends) {
@@ -35,7 +25,7 @@ bool look(StoreHandle* handle, Ends* ends) {
   const Status status = find_end(handle->context(), &ends->needed);
   if (status.is(Code::kNotFound)) return false;
   check(status, handle->rel());
-  return ends->worth_it();
+  return worth_giving_back(ends->file, ends->needed);
 }
 
 }  // namespace

@@ -44,4 +44,11 @@ ok(ctl_ok('get', $store, $kept[0]) eq read_file($files[2]), 'a value that stayed
 ok(ctl_ok('get', $store, $kept[1]) eq read_file($files[5]), '.. and the other');
 is(ctl_ok('verify', $store), '', 'the store is healthy');
 
+my $before = -s "$store/data";
+ctl_ok('rm', $store, @kept);
+my %last = compacted();
+cmp_ok(-s "$store/data", '<', 1_000_000, 'a file without values is small');
+is($last{given_back_bytes}, $before - -s "$store/data", 'by as much as is told');
+is(ctl_ok('verify', $store), '', 'and healthy');
+
 done_testing();

@@ -39,7 +39,10 @@ class FileCheckpoint : public ::testing::Test {
   void crash_and_check() {
     CrashedDisks crashes(files_.start(), files_.journal());
     while (crashes.advance()) continue;
-    SimFiles files(crashes.nothing_else());
+    check(crashes.nothing_else());
+  }
+  void check(const SimDisk& disk) {
+    SimFiles files(disk);
     std::atomic<uint64_t> segments{0};
     files.before = [&](SimCall call, const std::string& path) {
       if (call == SimCall::kRead && is_log(path)) segments++;
@@ -82,6 +85,53 @@ TEST_F(FileCheckpoint, BoundsTheLogAndRecovery) {
   die();
   crash_and_check();
   EXPECT_LE(recovery_bytes_, kMostLogBytes);
+}
+
+// The log goes round in the same files, which are gone once the store is closed.
+TEST_F(FileCheckpoint, MakesNewSegmentsOfOldOnes) {
+  options_.checkpoint_bytes = 1024 * 1024;
+  std::atomic<int> created{0};
+  std::atomic<int> renamed{0};
+  files_.before = [&](SimCall call, const std::string& path) {
+    if (call == SimCall::kCreate && is_log(path)) created++;
+    if (call == SimCall::kRename && is_log(path)) renamed++;
+  };
+  open();
+  uint64_t id;
+  while (values_.size() < 60) ASSERT_OK(put(15000, &id));
+  ASSERT_OK(store_->checkpoint());
+  created = 0;
+  while (values_.size() < 100) ASSERT_OK(put(15000, &id));
+  EXPECT_EQ(created, 0);
+  EXPECT_GE(renamed, 2);
+  ASSERT_OK(store_->close());
+  EXPECT_EQ(files_.paths("/sim/store/log-").size(), 1u);
+  die();
+  crash_and_check();
+}
+
+// The file is cut off behind the last page in use: that is a checkpoint's business, for recovery
+// takes a file that is shorter than it was for one that has lost pages.
+TEST_F(FileCheckpoint, LetsTheFileBecomeShorter) {
+  open();
+  uint64_t id;
+  std::vector<uint64_t> erased;
+  while (values_.size() < 5) ASSERT_OK(put(15000, &id));
+  for (int i = 0; i < 300; i++) {
+    ASSERT_OK(put(15000, &id));
+    erased.push_back(id);
+  }
+  for (const uint64_t old : erased) {
+    ASSERT_OK(store_->erase(old));
+    values_.erase(old);
+  }
+  Compaction done;
+  ASSERT_OK(store_->compact(&done));
+  EXPECT_GT(done.given_back_bytes, 2000000u);
+  for (int i = 0; i < 3; i++) ASSERT_OK(put(15000, &id));
+  die();
+  check(files_.disk());
+  crash_and_check();
 }
 
 // A batch that is open for long keeps nobody from a checkpoint: the bound holds within it too.
@@ -128,6 +178,31 @@ TEST_F(FileCheckpoint, ThatFailsStopsWritersCleanly) {
   EXPECT_TRUE(read_all(store_.get()) == values_);
   die();
   crash_and_check();
+}
+
+// Nobody waits for a checkpoint that the store makes by itself, so that it fails is told to who
+// asks.
+TEST_F(FileCheckpoint, ThatFailsByItselfIsTold) {
+  std::atomic<bool> full{false};
+  files_.before = [&](SimCall call, const std::string& path) {
+    const bool control = call == SimCall::kCreate && path == "/sim/store/control.new";
+    if (control && full) files_.capacity = 0;
+  };
+  open();
+  full = true;
+  Statistics statistics;
+  ASSERT_OK(store_->statistics(&statistics));
+  EXPECT_OK(statistics.upkeep);
+  uint64_t id;
+  // The last one may be in the midst of it when the disk is full.
+  Status status;
+  while (status.ok() && statistics.log_bytes <= kCheckpointBytes) {
+    status = put(15000, &id);
+    ASSERT_OK(store_->statistics(&statistics));
+  }
+  while (statistics.upkeep.ok()) ASSERT_OK(store_->statistics(&statistics));
+  EXPECT_EQ(statistics.upkeep.code, Code::kNoSpace);
+  die();
 }
 
 // A reader makes room in the cache: the page it writes is still on its way when a checkpoint comes

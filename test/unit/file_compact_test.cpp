@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "support/file_life.h"
@@ -55,6 +56,47 @@ TEST_F(FileCompact, UsesTheRoomOfWhatWasErasedAgain) {
     if (round == 3) size = statistics().data_bytes;
   }
   EXPECT_LE(statistics().data_bytes, size + 2000000);
+  expect_sound();
+}
+
+TEST_F(FileCompact, GivesTheEndOfTheFileBack) {
+  open();
+  const std::vector<uint64_t> kept = put(3, 100000);
+  std::map<uint64_t, Bytes> values;
+  for (size_t i = 0; i < kept.size(); i++) values[kept[i]] = random_bytes(i + 1, 100000);
+  const std::vector<uint64_t> erased = put(300, 100000);
+  const uint64_t size = statistics().data_bytes;
+  erase(erased);
+  const uint64_t given_back = compact().given_back_bytes;
+  EXPECT_EQ(given_back, size - statistics().data_bytes);
+  EXPECT_LT(statistics().data_bytes, 2000000u);
+  EXPECT_TRUE(read_all(store_.get()) == values);
+  expect_sound();
+  // What is given back is taken again.
+  erase(put(300, 100000));
+  EXPECT_GT(statistics().data_bytes, size / 2);
+  expect_sound();
+  EXPECT_OK(store_->close());
+  open();
+  EXPECT_TRUE(read_all(store_.get()) == values);
+  expect_sound();
+}
+
+// An open batch has values at the end; nothing of them goes.
+TEST_F(FileCompact, LeavesAnOpenBatchItsEnd) {
+  open();
+  const std::vector<uint64_t> erased = put(100, 100000);
+  WriteBatch batch(store_.get());
+  const Bytes bytes = random_bytes(++seed_, 500000);
+  uint64_t first = 0;
+  uint64_t second = 0;
+  EXPECT_OK(batch.put(bytes.data(), bytes.size(), &first));
+  erase(erased);
+  compact();
+  EXPECT_OK(batch.put(bytes.data(), bytes.size(), &second));
+  EXPECT_OK(batch.commit());
+  const std::map<uint64_t, Bytes> values{{first, bytes}, {second, bytes}};
+  EXPECT_TRUE(read_all(store_.get()) == values);
   expect_sound();
 }
 
@@ -130,6 +172,53 @@ TEST_F(FileCompact, GoesOnByItselfAfterACheckpoint) {
   }
   EXPECT_GT(statistics().compactions, 0u);
   expect_sound();
+}
+
+// So much that there is a second map page: it goes too, and comes again.
+TEST_F(FileCompact, GivesMapPagesBack) {
+  options_.values.compression = {Codec::kNone, 0};
+  open();
+  const Bytes bytes(230000000, 'x');
+  for (int round = 0; round < 2; round++) {
+    uint64_t id = 0;
+    EXPECT_OK(store_->put(bytes.data(), bytes.size(), &id));
+    expect_sound();
+    EXPECT_OK(store_->erase(id));
+    EXPECT_GT(compact().given_back_bytes, bytes.size());
+    EXPECT_LT(statistics().data_bytes, 2000000u);
+    expect_sound();
+  }
+}
+
+// Compaction is within a call when the store is closed: nothing of the store goes before it has
+// come back.
+TEST_F(FileCompact, EndsBeforeTheStoreDoes) {
+  SimFiles files;
+  std::promise<void> compacting, closed;
+  std::atomic<bool> first{true};
+  std::atomic<std::thread::id> compactor{};
+  bool too_late = false;
+  files.before = [&](SimCall call, const std::string& path) {
+    if (std::this_thread::get_id() != compactor.load()) return;
+    if (call != SimCall::kRead || path != "/sim/store/data" || !first.exchange(false)) return;
+    compacting.set_value();
+    const auto waited = closed.get_future().wait_for(std::chrono::milliseconds(200));
+    too_late = waited == std::future_status::ready;
+  };
+  FileLife life(&files, sim_options(&files, Sync::kAlways), {}, 1);
+  ASSERT_TRUE(life.open());
+  life.fill(3000000);  // three times the cache
+  std::thread thread([&] {
+    compactor = std::this_thread::get_id();
+    const Status status = life.store()->compact();
+    EXPECT_TRUE(status.ok() || status.is(Code::kConflict)) << status;
+  });
+  compacting.get_future().wait();
+  EXPECT_OK(life.store()->close());
+  closed.set_value();
+  thread.join();
+  EXPECT_FALSE(too_late);
+  EXPECT_EQ(life.store()->compact().code, Code::kInvalid);
 }
 
 TEST_F(FileCompact, IsRefusedWhereNothingIsWritten) {

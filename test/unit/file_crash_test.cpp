@@ -5,6 +5,7 @@
 //   TOASTSTORE_CRASH_SEED   where the random numbers begin
 //   TOASTSTORE_CRASH_LIVES  how many crashes in a row each store goes through
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "support/file_life.h"
@@ -48,6 +49,13 @@ Contents check_disk(const SimDisk& disk, const Ledger& ledger, size_t operations
   return contents;
 }
 
+bool reuses_segment(const SimOp& op) {
+  return op.kind == SimOp::Kind::kRename && op.path.starts_with("/sim/store/log-");
+}
+
+// The control file begins anew, at 0.
+bool cuts_data(const SimOp& op) { return op.kind == SimOp::Kind::kTruncate && op.offset > 0; }
+
 struct CrashCase {
   Sync sync;
   uint64_t seed;
@@ -55,13 +63,15 @@ struct CrashCase {
 
 class FileCrash : public ::testing::TestWithParam<CrashCase> {
  protected:
-  // Crashes after every operation of a life; returns what one of the crashes left, to go on with.
-  Found crash_everywhere(const SimFiles& files, const Ledger& ledger, size_t chosen) {
+  // Crashes after every operation of a life, from one on; returns what one of the crashes left, to
+  // go on with.
+  Found crash_everywhere(const SimFiles& files, const Ledger& ledger, size_t chosen,
+                         size_t from = 0) {
     CrashedDisks crashes(files.start(), files.journal());
     Found found;
     do {
       const size_t done = crashes.done();
-      if (done % kEvery != 0 && done != chosen) continue;
+      if (done < from || (done % kEvery != 0 && done != chosen)) continue;
       SCOPED_TRACE("crash after operation " + std::to_string(done));
       SimDisk disk = crashes.nothing_else();
       Contents contents = check(disk, ledger, done, "nothing unsynced is left");
@@ -92,7 +102,12 @@ TEST_P(FileCrash, AfterEveryOperationLosesNothingAcknowledged) {
     SimFiles files(now.disk);
     FileLife work(&files, sim_options(&files, GetParam().sync), now.contents, random_.next());
     ASSERT_TRUE(work.open());
-    if (life == 0) work.fill(1200000);
+    if (life == 0) {
+      work.fill(800000);
+      work.checkpoint();
+      work.fill(800000);
+      ASSERT_TRUE(std::any_of(files.journal().begin(), files.journal().end(), reuses_segment));
+    }
     work.work(40);
     // First only the process, then, while the next one recovers, the machine.
     work.die();
@@ -108,6 +123,23 @@ TEST_P(FileCrash, AfterEveryOperationLosesNothingAcknowledged) {
   RecordProperty("crash_points", std::to_string(points_));
   std::printf("seed %llu: %llu crash points\n", static_cast<unsigned long long>(GetParam().seed),
               static_cast<unsigned long long>(points_));
+}
+
+// From before the checkpoint that lets it be cut until it has grown again.
+TEST_P(FileCrash, AroundACutOfTheFileLosesNothingAcknowledged) {
+  constexpr ptrdiff_t kBefore = 30;
+  SimFiles files;
+  FileLife work(&files, sim_options(&files, GetParam().sync), {}, random_.next());
+  ASSERT_TRUE(work.open());
+  work.fill(100000);
+  work.grow_and_shrink();
+  work.fill(200000);
+  work.die();
+  for (const Status& status : work.failures()) ADD_FAILURE() << status;
+  const auto begin = files.journal().begin();
+  const auto cut = std::find_if(begin, files.journal().end(), cuts_data);
+  ASSERT_NE(cut, files.journal().end());
+  crash_everywhere(files, work.ledger(), 0, static_cast<size_t>(cut - begin - kBefore));
 }
 
 std::vector<CrashCase> cases() {

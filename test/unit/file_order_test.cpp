@@ -173,5 +173,45 @@ TEST(FileOrder, ABlockIsNewOnce) {
   EXPECT_GT(news, 900);
 }
 
+// Across segments: what went is not there, and what grows again is new, and zero.
+TEST(FileOrder, AFileThatWasCutGrowsAgain) {
+  constexpr Block kSegment = 131072;
+  constexpr Block kCut = kSegment + 20;
+  constexpr Block kEnd = 2 * kSegment + 100;
+  SimFiles files;
+  std::byte page[kPageBytes];
+  {
+    DataFile file(files);
+    ASSERT_OK(file.open("/sim/data", Files::Mode::kCreate));
+    ASSERT_OK(file.reserve(kEnd, kEnd));
+    std::memset(page, 1, sizeof(page));
+    for (const Block block : {kCut - 1, kCut, kEnd - 1}) ASSERT_OK(file.write(block, page));
+    // Who is reading finds nothing of it, not even what is there still.
+    files.before = [&](SimCall call, const std::string&) {
+      if (call != SimCall::kRead) return;
+      files.fail({.call = 1});
+      EXPECT_EQ(file.truncate(kCut).code, Code::kIo);
+    };
+    ASSERT_OK(file.read(kCut, page));
+    EXPECT_TRUE(is_zero_page(page));
+    files.before = nullptr;
+    ASSERT_OK(file.truncate(kCut));
+    EXPECT_EQ(file.blocks(), kCut);
+    EXPECT_FALSE(file.take_new(kCut));
+    EXPECT_TRUE(file.take_new(kCut - 1));
+    ASSERT_OK(file.sync());
+  }
+  DataFile file(files);
+  ASSERT_OK(file.open("/sim/data", Files::Mode::kWrite));
+  EXPECT_EQ(file.blocks(), kCut);
+  ASSERT_OK(file.reserve(kEnd, kEnd));
+  EXPECT_EQ(file.blocks(), kEnd);
+  for (const Block block : {kCut - 1, kCut, kEnd - 1}) {
+    EXPECT_EQ(file.take_new(block), block >= kCut);
+    ASSERT_OK(file.read(block, page));
+    EXPECT_EQ(page[0], block < kCut ? std::byte{1} : std::byte{0}) << block;
+  }
+}
+
 }  // namespace
 }  // namespace toaststore::test
