@@ -267,7 +267,8 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
       TOASTSTORE_TRY(check_chunk(refs[i], raw, entry.block));
       const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
       TOASTSTORE_TRY(context.pager.pause(Step::kReadChunk));
-      const uint64_t whole = std::min<uint64_t>(count - i, chunk < whole_end ? whole_end - chunk : 0);
+      const uint64_t whole =
+          std::min<uint64_t>(count - i, chunk < whole_end ? whole_end - chunk : 0);
       source.expect_until(end_of_chunks(context, entry, refs + i, whole));
       TOASTSTORE_TRY(read_coded(&source, coded, from, to - from, out + (start + from - offset)));
     }

@@ -4,8 +4,8 @@
 //
 // Why the bytes are those that shared buffers would have given:
 //   * A page that is not in shared buffers has been written: a buffer leaves the mapping table only
-//     when its page is in the file (or, where the file is cut or dropped, under a lock that excludes
-//     us).  A page being written or read in is in the table, and goes the usual way.
+//     when its page is in the file (or, where the file is cut or dropped, under a lock that
+//     excludes us).  A page being written or read in is in the table, and goes the usual way.
 //   * From the look at the table to the read, others may read the page in, change it and write it
 //     again.  They can only append pieces: those that were there stay where and what they are, in
 //     what was written before, after, and in any mixture of the two.
@@ -13,14 +13,16 @@
 //     are freed only when no entry leads to them any more, so that the engine looks at the entry
 //     again when it has read, unless it checks the bytes' CRC (Context::unlatched).  Replay on a
 //     standby does both in the same order.
-//   * What is damaged on disk is found as ever: by the checksum of each page, or where there is none
+//   * What is damaged on disk is found as ever: by the checksum of each page, or where there is
+//   none
 //     by the CRC of the value, which the engine checks then on every read.
 // Whatever is unusual is left to shared buffers, which say what is wrong: a short file, a page that
 // fails its checksum, a segment that is not there, a temporary relation, whose pages are in buffers
 // of the backend's own.
 //
-// The file is open as long as the store's handle, which lives shorter than the lock on the relation,
-// so that it is always the relation's own.  It belongs to the resource owner: abort closes it.
+// The file is open as long as the store's handle, which lives shorter than the lock on the
+// relation, so that it is always the relation's own.  It belongs to the resource owner: abort
+// closes it.
 
 #include <algorithm>
 
