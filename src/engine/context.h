@@ -42,6 +42,9 @@ struct Context {
   // Thresholds are the meta page's once the store has one.
   Options options;
   Proof proof = Proof::kAlways;
+  // Bytes of values were read without a latch since read_followed() began.  Their pages may have
+  // gone to another use meanwhile; who does not check a CRC looks whether the entry has changed.
+  bool unlatched = false;
 };
 
 }  // namespace toaststore

@@ -24,11 +24,6 @@ constexpr uint32_t kMaxChunksMoved = 100;
 // With a table and the table of tables.
 constexpr uint32_t kMaxRunsMoved = kMaxChunksMoved + 2;
 
-bool same_place(const Entry& a, const Entry& b) {
-  return a.block == b.block && a.item == b.item && a.layout == b.layout && a.crc == b.crc &&
-         a.raw_bytes == b.raw_bytes && a.stored_bytes == b.stored_bytes;
-}
-
 DeadRecord dead_run(const RunRef& run) {
   DeadRecord record{};
   record.id = run.id;

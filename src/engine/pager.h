@@ -56,6 +56,14 @@ class Pager {
   // REQUIRES: the block is reserved.
   virtual Status create(Block block, PageRef* page) = 0;
   virtual void release(const PageRef& page) = 0;
+  // Reads pages from `first` on past the host's cache and without latches, at most `count` of them:
+  // *got says how many, none where the page at `first` is in the cache or this cannot be done. They
+  // are what the file holds at some moment, are at *pages until the next call, and prove nothing
+  // that a torn page could not say: see Context::unlatched.
+  virtual Status read_past_cache(Block, uint32_t, const std::byte**, uint32_t* got) {
+    *got = 0;
+    return Status::Ok();
+  }
   // The page is about to be read, from this byte on: a host may bring it nearer meanwhile.
   virtual void expect(Block, uint16_t) {}
   // Have the bytes of a value page's item been proven, or written, since the page came into memory?

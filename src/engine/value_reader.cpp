@@ -40,6 +40,112 @@ RunPiece piece_of(StoreKind kind, const RunRef& run, uint32_t index) {
                    static_cast<uint16_t>(size)}};
 }
 
+// The block behind the last piece of a run.
+Block end_of(StoreKind kind, const RunRef& run) {
+  return run.block + piece_count(kind, run.stored_bytes, run.first_bytes);
+}
+
+// Where the pieces of one value are found, one after the other.  Where many pages are wanted, those
+// that are not in the host's cache are read past it, several at once.
+class PieceSource {
+ public:
+  explicit PieceSource(Context& context) : context_(context) {}
+
+  Context& context() { return context_; }
+
+  // Pieces in the blocks before `end` are going to be asked for, and then maybe those of runs that
+  // follow them up to `later_end`.
+  void begin(Block end) {
+    end_ = std::max(end, later_end_);
+    refused_ = 0;
+    known_ = true;
+  }
+  void expect_until(Block later_end) { later_end_ = later_end; }
+
+  // *bytes: those of the piece, until the next call.
+  Status find(const RunPiece& piece, const std::byte** bytes) {
+    latched_.release();
+    TOASTSTORE_TRY(read_past_cache(piece.block));
+    if (has(piece.block)) {
+      const std::byte* page = pages_ + size_t{piece.block - first_} * kPageBytes;
+      if (find_piece(page, piece.block, piece.key, bytes).ok()) {
+        context_.unlatched = true;
+        known_ = false;
+        return Status::Ok();
+      }
+      got_ = 0;  // what is wrong, if anything, is for the latched page to say
+      refused_++;
+    }
+    TOASTSTORE_TRY(latched_.read(context_.pager, piece.block, Latch::kShare));
+    TOASTSTORE_TRY(find_piece(latched_.data(), piece.block, piece.key, bytes));
+    known_ = known_ && context_.pager.known(latched_.page(), piece.key.item);
+    return Status::Ok();
+  }
+  // To be called before anything else is read.
+  void end() { latched_.release(); }
+
+  // Did the host know the bytes of all pieces since begin()?
+  bool known() const { return known_; }
+
+ private:
+  // Fewer pages gain little, and are worth having in the cache.
+  static constexpr Block kLeastPages = 4;
+  // A run shares its first page with the one before, so that one page in the cache says little.
+  static constexpr int kMaxRefused = 2;
+
+  bool has(Block block) const { return block - first_ < got_; }
+
+  Status read_past_cache(Block block) {
+    const Block wanted = end_ - block;
+    if (has(block) || refused_ >= kMaxRefused || (wanted < kLeastPages && got_ == 0)) {
+      return Status::Ok();
+    }
+    first_ = block;
+    TOASTSTORE_TRY(context_.pager.read_past_cache(block, wanted, &pages_, &got_));
+    refused_ = got_ == 0 ? refused_ + 1 : 0;
+    return Status::Ok();
+  }
+
+  Context& context_;
+  Block end_ = 0;
+  Block later_end_ = 0;
+  int refused_ = 0;
+  bool known_ = true;
+  PageGuard latched_;
+  // Pages read past the cache.
+  const std::byte* pages_ = nullptr;
+  Block first_ = 0;
+  uint32_t got_ = 0;
+};
+
+// Copies stored bytes of a run, proving each piece touched.
+Status copy_run(PieceSource* source, const RunRef& run, uint32_t offset, uint32_t length,
+                std::byte* out) {
+  Context& context = source->context();
+  const StoreKind kind = context.options.kind;
+  const auto index_at = [&](uint32_t byte) {
+    return byte < run.first_bytes ? 0 : 1 + (byte - run.first_bytes) / max_piece(kind);
+  };
+  const uint32_t end = offset + length;
+  source->begin(length == 0 ? run.block : run.block + index_at(end - 1) + 1);
+  for (uint32_t index = index_at(offset); offset < end; index++) {
+    const RunPiece piece = piece_of(kind, run, index);
+    const uint32_t skip = offset - piece.start;
+    const uint32_t part = std::min(piece.key.length - skip, end - offset);
+    if (offset + part < end) {
+      const RunPiece next = piece_of(kind, run, index + 1);
+      context.pager.expect(next.block, first_piece_offset(kind, next.key.length));
+    }
+    const std::byte* bytes;
+    TOASTSTORE_TRY(source->find(piece, &bytes));
+    std::memcpy(out, bytes + skip, part);
+    out += part;
+    offset += part;
+  }
+  source->end();
+  return Status::Ok();
+}
+
 // The run's bytes are proven: has the host keep in mind that what its pages hold are these.
 Status make_known(Context& context, const RunRef& run, const std::byte* proven) {
   const StoreKind kind = context.options.kind;
@@ -58,38 +164,37 @@ Status make_known(Context& context, const RunRef& run, const std::byte* proven) 
   return Status::Ok();
 }
 
-Status read_proven(Context& context, const RunRef& run, std::byte* out) {
-  bool known;
-  TOASTSTORE_TRY(read_run(context, run, 0, run.stored_bytes, out, &known));
-  if (known && context.proof == Proof::kUnlessKnown) return Status::Ok();
+Status read_proven(PieceSource* source, const RunRef& run, std::byte* out) {
+  Context& context = source->context();
+  TOASTSTORE_TRY(copy_run(source, run, 0, run.stored_bytes, out));
+  if (source->known() && context.proof == Proof::kUnlessKnown) return Status::Ok();
   if (crc32c(out, run.stored_bytes) != run.crc) return crc_mismatch(run.block);
   return context.proof == Proof::kUnlessKnown ? make_known(context, run, out) : Status::Ok();
 }
 
-Status read_plain(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
+Status read_plain(PieceSource* source, const RunRef& run, uint32_t offset, uint32_t length,
                   std::byte* out) {
-  if (context.proof == Proof::kWhenDecoded) return read_run(context, run, offset, length, out);
-  if (offset == 0 && length == run.stored_bytes) return read_proven(context, run, out);
+  Context& context = source->context();
+  if (context.proof == Proof::kWhenDecoded) return copy_run(source, run, offset, length, out);
+  if (offset == 0 && length == run.stored_bytes) return read_proven(source, run, out);
   if (context.proof == Proof::kUnlessKnown) {
-    bool known;
-    TOASTSTORE_TRY(read_run(context, run, offset, length, out, &known));
-    if (known) return Status::Ok();
+    TOASTSTORE_TRY(copy_run(source, run, offset, length, out));
+    if (source->known()) return Status::Ok();
   }
   Scratch whole(context.memory);
   TOASTSTORE_TRY(whole.allocate(run.stored_bytes));
-  TOASTSTORE_TRY(read_proven(context, run, whole.as()));
+  TOASTSTORE_TRY(read_proven(source, run, whole.as()));
   std::memcpy(out, whole.as() + offset, length);
   return Status::Ok();
 }
 
-Status read_coded(Context& context, const CodedRun& coded, uint32_t offset, uint32_t length,
+Status read_coded(PieceSource* source, const CodedRun& coded, uint32_t offset, uint32_t length,
                   std::byte* out) {
-  if (coded.codec == Codec::kNone) {
-    return read_plain(context, coded.run, offset, length, out);
-  }
+  if (coded.codec == Codec::kNone) return read_plain(source, coded.run, offset, length, out);
+  Context& context = source->context();
   Scratch stored(context.memory);
   TOASTSTORE_TRY(stored.allocate(coded.run.stored_bytes));
-  TOASTSTORE_TRY(read_proven(context, coded.run, stored.as()));
+  TOASTSTORE_TRY(read_proven(source, coded.run, stored.as()));
   const bool whole = offset == 0 && length == coded.raw_bytes;
   Scratch raw(context.memory);
   std::byte* target = out;
@@ -130,10 +235,26 @@ Status check_chunk(const ChunkRef& ref, uint32_t raw, Block table) {
   return Status::Ok();
 }
 
+// Where the pages end that these chunks take without a gap: a chunk begins in the last page of the
+// one before, or behind it.  The entries but the first are not proven yet: it is a hint.
+Block end_of_chunks(const Context& context, const Entry& entry, const ChunkRef* refs,
+                    uint64_t count) {
+  const StoreKind kind = context.options.kind;
+  Block end = 0;
+  for (uint64_t i = 0; i < count && (i == 0 || end - refs[i].block <= 1); i++) {
+    end = end_of(kind, run_of(refs[i], entry.id));
+  }
+  return end;
+}
+
 Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint64_t length,
                     std::byte* out) {
   const uint32_t chunk_bytes = context.options.chunk_bytes;
   const uint64_t last = (offset + length - 1) / chunk_bytes;
+  // The chunks before it are wanted to their ends.
+  const uint64_t whole_end =
+      offset + length == entry.raw_bytes ? last + 1 : (offset + length) / chunk_bytes;
+  PieceSource source(context);
   ChunkRef refs[kRefBatch];
   for (uint64_t chunk = offset / chunk_bytes; chunk <= last;) {
     const auto count = static_cast<uint32_t>(std::min<uint64_t>(kRefBatch, last - chunk + 1));
@@ -146,7 +267,10 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
       TOASTSTORE_TRY(check_chunk(refs[i], raw, entry.block));
       const CodedRun coded{run_of(refs[i], entry.id), refs[i].codec, raw};
       TOASTSTORE_TRY(context.pager.pause(Step::kReadChunk));
-      TOASTSTORE_TRY(read_coded(context, coded, from, to - from, out + (start + from - offset)));
+      const uint64_t whole =
+          std::min<uint64_t>(count - i, chunk < whole_end ? whole_end - chunk : 0);
+      source.expect_until(end_of_chunks(context, entry, refs + i, whole));
+      TOASTSTORE_TRY(read_coded(&source, coded, from, to - from, out + (start + from - offset)));
     }
   }
   return Status::Ok();
@@ -174,32 +298,9 @@ RunRef table_run_of(Context& context, const Entry& entry) {
 }
 
 Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
-                std::byte* out, bool* known) {
-  const StoreKind kind = context.options.kind;
-  uint32_t index = offset < run.first_bytes ? 0 : 1 + (offset - run.first_bytes) / max_piece(kind);
-  bool all_known = true;
-  for (; length > 0; index++) {
-    const RunPiece piece = piece_of(kind, run, index);
-    const uint32_t skip = offset - piece.start;
-    const uint32_t part = std::min(piece.key.length - skip, length);
-    if (part < length) {
-      const RunPiece next = piece_of(kind, run, index + 1);
-      context.pager.expect(next.block, first_piece_offset(kind, next.key.length));
-    }
-    PageGuard page;
-    TOASTSTORE_TRY(page.read(context.pager, piece.block, Latch::kShare));
-    const std::byte* bytes;
-    TOASTSTORE_TRY(find_piece(page.data(), piece.block, piece.key, &bytes));
-    if (known != nullptr) {
-      all_known = all_known && context.pager.known(page.page(), piece.key.item);
-    }
-    std::memcpy(out, bytes + skip, part);
-    out += part;
-    offset += part;
-    length -= part;
-  }
-  if (known != nullptr) *known = all_known;
-  return Status::Ok();
+                std::byte* out) {
+  PieceSource source(context);
+  return copy_run(&source, run, offset, length, out);
 }
 
 Status read_whole_run(Context& context, const RunRef& run, std::byte* out) {
@@ -304,7 +405,8 @@ Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_
   TOASTSTORE_TRY(check_entry(context, entry));
   if (entry.layout == Layout::kChunked) return read_chunked(context, entry, offset, length, out);
   const CodedRun coded{run_of(entry), entry.codec, static_cast<uint32_t>(entry.raw_bytes)};
-  return read_coded(context, coded, static_cast<uint32_t>(offset), static_cast<uint32_t>(length),
+  PieceSource source(context);
+  return read_coded(&source, coded, static_cast<uint32_t>(offset), static_cast<uint32_t>(length),
                     out);
 }
 

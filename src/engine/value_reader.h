@@ -13,10 +13,9 @@
 
 namespace toaststore {
 
-// Copies stored bytes [offset, offset + length) of a run, proving each piece touched.  *known: the
-// host knows that their bytes were proven.
+// Copies stored bytes [offset, offset + length) of a run, proving each piece touched.
 Status read_run(Context& context, const RunRef& run, uint32_t offset, uint32_t length,
-                std::byte* out, bool* known = nullptr);
+                std::byte* out);
 
 // Copies all stored bytes of a run, proven by its CRC.
 Status read_whole_run(Context& context, const RunRef& run, std::byte* out);
@@ -50,20 +49,34 @@ inline bool same_entry(const Entry& a, const Entry& b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0;
 }
 
-// Calls read() until it does not say kRetry, after a move with *entry as it is then.
+// Do both lead to the same pieces?
+inline bool same_place(const Entry& a, const Entry& b) {
+  return a.block == b.block && a.item == b.item && a.layout == b.layout && a.crc == b.crc &&
+         a.raw_bytes == b.raw_bytes && a.stored_bytes == b.stored_bytes;
+}
+
+// Calls read() until it does not say kRetry, after a move with *entry as it is then.  What was read
+// without a latch counts if the entry leads there still: pieces are not freed before it leads
+// elsewhere, so that nobody has written where they are.
 template <typename Read>
 Status read_followed(Context& context, Entry* entry, Read read) {
   Status status;
   for (int attempt = 0; attempt < kMaxReadAttempts; attempt++) {
+    context.unlatched = false;
     status = read();
     if (status.block == kNoBlock) status.block = entry->block;  // where its pieces should be
-    if (!status.is(Code::kRetry)) return status;
+    const bool unlatched = status.ok() && context.unlatched;
+    if (!status.is(Code::kRetry) && !unlatched) return status;
     Entry now;
     bool found;
     TOASTSTORE_TRY(find_entry(context, entry->id, &now, &found));
     // The id may have been given to another value.
     const bool gone = !found || now.raw_bytes != entry->raw_bytes;
     if (gone) return Status::Error(Code::kNotFound, "value is gone");
+    if (unlatched) {
+      if (same_place(now, *entry)) return status;
+      status = Status::Error(Code::kRetry, "value was moved while it was read", entry->block);
+    }
     if (same_entry(now, *entry)) break;
     *entry = now;
   }

@@ -29,7 +29,7 @@ inline void check(const Status& status, Relation rel, uint64_t id = 0) {
   if (!status.ok()) raise(status, rel, id);
 }
 
-// ---- pager.cpp, change_log.cpp, value_log.cpp, reserve.cpp -----------------------------------
+// ---- pager.cpp, past_buffers.cpp, change_log.cpp, value_log.cpp, reserve.cpp ------------------
 
 // What a long piece of work does where it may be interrupted.
 class Pace {
@@ -43,11 +43,16 @@ class Pace {
 class ServerPager final : public Pager {
  public:
   ServerPager(Relation rel, Block known_blocks) : rel_(rel), known_blocks_(known_blocks) {}
+  ServerPager(const ServerPager&) = delete;
+  ServerPager& operator=(const ServerPager&) = delete;
+  ~ServerPager() { close_file(); }
 
   Status read(Block block, Latch latch, PageRef* page) override;
   Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
+  Status read_past_cache(Block first, uint32_t count, const std::byte** pages,
+                         uint32_t* got) override;
   Status reserve(Block end, Block limit) override;
   Block blocks() override;
   Status apply(const Change& change) override;
@@ -69,12 +74,24 @@ class ServerPager final : public Pager {
   void set_pace(Pace* pace) { pace_ = pace; }
 
  private:
+  bool open_file(Block segment);
+  void close_file();
+
   Relation rel_;
   Block known_blocks_;  // the file has at least as many
+  // A segment that was read past shared buffers; abort closes it.
+  File file_ = -1;
+  Block segment_ = 0;
   bool logical_ = false;
   Pace* pace_ = nullptr;
   uint64_t changes_ = 0;
 };
+
+// The name of a segment's file, in the current memory context.
+char* segment_path(Relation rel, Block segment);
+
+// page_checksum.cpp: what data checksums say the page at `block` must have in its header.
+uint16 page_checksum(char* page, BlockNumber block);
 
 // Logs a value once more, for logical decoding only.  REQUIRES: the store has pages.
 void log_copy(Relation store, Oid id, const char* bytes, Size length);

@@ -27,6 +27,14 @@ ItemPointerData lock_tid(OffsetNumber offset) {
 
 }  // namespace
 
+char* segment_path(Relation rel, Block segment) {
+  char* path = relpathbackend(rel->rd_node, rel->rd_backend, MAIN_FORKNUM);
+  if (segment == 0) return path;
+  char* file = psprintf("%s.%u", path, segment);
+  pfree(path);
+  return file;
+}
+
 Block ServerPager::blocks() {
   known_blocks_ = RelationGetNumberOfBlocks(rel_);
   return known_blocks_;

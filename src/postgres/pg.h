@@ -31,12 +31,14 @@ extern "C" {
 #include "catalog/storage_xlog.h"
 #include "commands/defrem.h"
 #include "commands/vacuum.h"
+#include "executor/instrument.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "storage/fd.h"
@@ -64,6 +66,9 @@ extern bool ignore_checksum_failure;
 // Macros that name types of the server's, outside of our namespace, which has its own Block and
 // PageHeader.
 inline char* buffer_page(Buffer buffer) { return BufferGetPage(buffer); }
+inline uint16 stored_checksum(const char* page) {
+  return reinterpret_cast<const PageHeaderData*>(page)->pd_checksum;
+}
 inline void set_page_lsn(char* page, XLogRecPtr lsn) { PageSetLSN(page, lsn); }
 
 #endif  // TOASTSTORE_POSTGRES_PG_H_

@@ -33,8 +33,7 @@ void zero_blocks(Relation rel, Block from, Block to) {
 // Reserves blocks [from, to) of one segment.  False where the file system cannot.
 bool allocate_in_segment(Relation rel, Block from, Block to) {
   const Block segment = from / RELSEG_SIZE;
-  char* path = relpathbackend(rel->rd_node, rel->rd_backend, MAIN_FORKNUM);
-  char* file = segment == 0 ? path : psprintf("%s.%u", path, segment);
+  char* file = segment_path(rel, segment);
   const int fd = OpenTransientFile(file, O_RDWR | PG_BINARY | (segment == 0 ? 0 : O_CREAT));
   if (fd < 0) {
     ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", file)));
@@ -50,8 +49,7 @@ bool allocate_in_segment(Relation rel, Block from, Block to) {
   const bool unsupported = saved == EOPNOTSUPP || saved == ENOSYS || saved == EINVAL;
   if (result == 0 || unsupported) {
     // A large value comes here once a megabyte.
-    if (file != path) pfree(file);
-    pfree(path);
+    pfree(file);
     return result == 0;
   }
   errno = saved;

@@ -125,6 +125,27 @@ Status MemoryPager::read(Block block, Latch latch, PageRef* page) {
   return Status::Ok();
 }
 
+Status MemoryPager::read_past_cache(Block first, uint32_t count, const std::byte** pages,
+                                    uint32_t* got) {
+  *got = 0;
+  if (!held_.empty()) broken("pages are read past the cache under a latch");
+  past_cache_.clear();
+  for (Block block = first; *got < std::min(count, most_past_cache); block++, ++*got) {
+    if (block >= frames_.size() || cached.contains(block)) break;
+    past_cache_.push_back(frame(block).bytes);
+  }
+  if (*got == 0) return Status::Ok();
+  note_work();
+  pages_past_cache += *got;
+  *pages = past_cache_[0].data();
+  if (on_past_cache && !calling_back_) {
+    calling_back_ = true;
+    on_past_cache(past_cache_[0].data(), first, *got);
+    calling_back_ = false;
+  }
+  return Status::Ok();
+}
+
 Status MemoryPager::try_read(Block block, PageRef* page) {
   TOASTSTORE_TRY(fallible("injected failure of try_read"));
   note_work();

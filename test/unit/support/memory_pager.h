@@ -39,6 +39,8 @@ class MemoryPager final : public Pager {
   Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
+  Status read_past_cache(Block first, uint32_t count, const std::byte** pages,
+                         uint32_t* got) override;
   Status reserve(Block end, Block limit) override;
   Block blocks() override { return static_cast<Block>(frames_.size()); }
   Status apply(const Change& change) override;
@@ -94,6 +96,15 @@ class MemoryPager final : public Pager {
   bool misplaced = false;
   // Pages that another session has latched, until somebody waits for them.
   std::set<Block> latched_elsewhere;
+  // The most pages that are read past the cache at once.
+  uint32_t most_past_cache = 0;
+  // Pages that are in the cache.
+  std::set<Block> cached;
+  // Called with the pages read past the cache: the place for another session's doings, and for what
+  // a read without a latch may see of them.
+  std::function<void(std::byte* pages, Block first, uint32_t count)> on_past_cache;
+  // How many there were.
+  uint64_t pages_past_cache = 0;
   // Called before a latch is taken while none is held: the place for another session's doings.
   std::function<void()> on_read;
   // Called by lock_lane(wait) for a lane that is taken; has to free it.
@@ -131,6 +142,7 @@ class MemoryPager final : public Pager {
   bool lanes_[kLanes] = {};
   bool creating_ = false;
 
+  std::vector<PageBytes> past_cache_;
   uint64_t patched_bytes_ = 0;
   uint64_t pauses_ = 0;
   uint64_t calls_ = 0;
