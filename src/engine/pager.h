@@ -64,6 +64,9 @@ class Pager {
     *got = 0;
     return Status::Ok();
   }
+  // A value that begins in this block is about to be read.  True where it is read so often that its
+  // pages are better read through the cache.
+  virtual bool read_often(Block) { return false; }
   // The page is about to be read, from this byte on: a host may bring it nearer meanwhile.
   virtual void expect(Block, uint16_t) {}
   // Have the bytes of a value page's item been proven, or written, since the page came into memory?

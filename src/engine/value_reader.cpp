@@ -50,6 +50,11 @@ Block end_of(StoreKind kind, const RunRef& run) {
 class PieceSource {
  public:
   explicit PieceSource(Context& context) : context_(context) {}
+  // For so many bytes of this value.
+  PieceSource(Context& context, const Entry& entry, uint64_t length)
+      : context_(context),
+        through_cache_(length > kLeastPages * kPageBytes && context.pager.read_often(entry.block)) {
+  }
 
   Context& context() { return context_; }
 
@@ -100,6 +105,7 @@ class PieceSource {
     if (has(block) || refused_ >= kMaxRefused || (wanted < kLeastPages && got_ == 0)) {
       return Status::Ok();
     }
+    if (through_cache_) return Status::Ok();
     first_ = block;
     TOASTSTORE_TRY(context_.pager.read_past_cache(block, wanted, &pages_, &got_));
     refused_ = got_ == 0 ? refused_ + 1 : 0;
@@ -107,6 +113,7 @@ class PieceSource {
   }
 
   Context& context_;
+  const bool through_cache_ = false;
   Block end_ = 0;
   Block later_end_ = 0;
   int refused_ = 0;
@@ -254,7 +261,7 @@ Status read_chunked(Context& context, const Entry& entry, uint64_t offset, uint6
   // The chunks before it are wanted to their ends.
   const uint64_t whole_end =
       offset + length == entry.raw_bytes ? last + 1 : (offset + length) / chunk_bytes;
-  PieceSource source(context);
+  PieceSource source(context, entry, length);
   ChunkRef refs[kRefBatch];
   for (uint64_t chunk = offset / chunk_bytes; chunk <= last;) {
     const auto count = static_cast<uint32_t>(std::min<uint64_t>(kRefBatch, last - chunk + 1));
@@ -405,7 +412,7 @@ Status read_value(Context& context, const Entry& entry, uint64_t offset, uint64_
   TOASTSTORE_TRY(check_entry(context, entry));
   if (entry.layout == Layout::kChunked) return read_chunked(context, entry, offset, length, out);
   const CodedRun coded{run_of(entry), entry.codec, static_cast<uint32_t>(entry.raw_bytes)};
-  PieceSource source(context);
+  PieceSource source(context, entry, length);
   return read_coded(&source, coded, static_cast<uint32_t>(offset), static_cast<uint32_t>(length),
                     out);
 }

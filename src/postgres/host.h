@@ -53,6 +53,7 @@ class ServerPager final : public Pager {
   void release(const PageRef& page) override;
   Status read_past_cache(Block first, uint32_t count, const std::byte** pages,
                          uint32_t* got) override;
+  bool read_often(Block first) override;
   Status reserve(Block end, Block limit) override;
   Block blocks() override;
   Status apply(const Change& change) override;

@@ -58,6 +58,11 @@ $node->restart;
 blocks_of($large);
 my ($read, $hit) = blocks_of($large);
 cmp_ok($read, '>=', 36, 'what was read once was read past shared buffers: it is read again');
+# One session: the second time they go to shared buffers, the third time they are there.
+my $plans = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, BUFFERS, COSTS off, TIMING off, SUMMARY off) $large;\n" x 3);
+my @hits = map { /Buffers: shared(?: hit=(\d+))?/ ? $1 // 0 : () } split(/\n(?=Result)/, $plans =~ s/\nPlanning:.*?(?=\nResult|\z)//gsr);
+cmp_ok($hits[1], '<', 36, 'nor is it there when it is read the second time');
+cmp_ok($hits[2], '>=', 36, 'but then it is');
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_prewarm');
 $node->safe_psql('postgres', "SELECT pg_prewarm('media')");
 ($read, $hit) = blocks_of($large);

@@ -29,6 +29,18 @@ class PastCacheTest : public ::testing::Test {
   TestStore other_{store_, TestStore::plain()};
 };
 
+TEST_F(PastCacheTest, LeavesToTheCacheWhatIsReadOften) {
+  const Bytes bytes = random_bytes(1, 300000);
+  const uint64_t id = put(bytes);
+  read_past_cache();
+  store_.pager.reads_often = true;
+  EXPECT_TRUE(store_.get(id) == bytes);
+  EXPECT_EQ(store_.pager.pages_past_cache, 0u);
+  store_.pager.reads_often = false;
+  EXPECT_TRUE(store_.get(id) == bytes);
+  EXPECT_GT(store_.pager.pages_past_cache, 0u);
+}
+
 // Whatever is in the cache, and however much the host reads at once.
 TEST_F(PastCacheTest, GivesTheSameBytes) {
   Random random(1);

@@ -39,6 +39,7 @@ class MemoryPager final : public Pager {
   Status try_read(Block block, PageRef* page) override;
   Status create(Block block, PageRef* page) override;
   void release(const PageRef& page) override;
+  bool read_often(Block) override { return reads_often; }
   Status read_past_cache(Block first, uint32_t count, const std::byte** pages,
                          uint32_t* got) override;
   Status reserve(Block end, Block limit) override;
@@ -105,6 +106,8 @@ class MemoryPager final : public Pager {
   std::function<void(std::byte* pages, Block first, uint32_t count)> on_past_cache;
   // How many there were.
   uint64_t pages_past_cache = 0;
+  // What read_often() says.
+  bool reads_often = false;
   // Called before a latch is taken while none is held: the place for another session's doings.
   std::function<void()> on_read;
   // Called by lock_lane(wait) for a lane that is taken; has to free it.
