@@ -11,7 +11,7 @@ Status clean(Context& context, CleanReport* report) {
   TOASTSTORE_TRY(charge_dead(context, report));
   TOASTSTORE_TRY(tidy_extents(context, report));
   report->phase = CleanPhase::kCount;
-  return count_extents(context, report);
+  return count_extents(context, context.transactions.oldest_running(), report);
 }
 
 Status compact(Context& context, double threshold, CleanReport* report) {

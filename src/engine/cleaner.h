@@ -49,8 +49,9 @@ Status clean_journals(Context& context, CleanReport* report);
 // Consumes the list of dead ranges.
 Status charge_dead(Context& context, CleanReport* report);
 
-// Counts the extents that no writer appends to, or has pieces in without an entry.
-Status count_extents(Context& context, CleanReport* report);
+// Counts the extents that no writer appends to, or has pieces in without an entry, and that none
+// has written to from transaction `before` on.
+Status count_extents(Context& context, FullXid before, CleanReport* report);
 
 // Gives back to the map what lanes hold beyond the extents that they are in the middle of, and
 // extents of single pages that have none in use.

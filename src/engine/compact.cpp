@@ -66,7 +66,10 @@ class Survey {
 class Compactor {
  public:
   Compactor(Context& context, double threshold, CleanReport* report)
-      : context_(context), threshold_(threshold), report_(report) {}
+      : context_(context),
+        threshold_(threshold),
+        report_(report),
+        before_(context.transactions.oldest_running()) {}
 
   // Would run() move values?  Single pages alone are not worth a visit.
   Status find(bool* found) {
@@ -97,7 +100,7 @@ class Compactor {
       if (done() == before) TOASTSTORE_TRY(shrink(survey));
       // Lanes have moved on, and what they left may be mostly dead.
       TOASTSTORE_TRY(tidy_extents(context_, report_));
-      TOASTSTORE_TRY(count_extents(context_, report_));
+      TOASTSTORE_TRY(count_extents(context_, before_, report_));
     }
     return Status::Ok();
   }
@@ -185,7 +188,7 @@ class Compactor {
     if (survey.end <= target) return Status::Ok();
     TOASTSTORE_TRY(move_pages(static_cast<Block>(survey.end), target));
     TOASTSTORE_TRY(leave_lanes(context_, target, report_));
-    TOASTSTORE_TRY(count_extents(context_, report_));
+    TOASTSTORE_TRY(count_extents(context_, before_, report_));
     report_->extents_to_do += extent_of(static_cast<Block>(survey.end - 1)) - extent_of(target - 1);
     LastExtents queue(this, static_cast<Block>(survey.end), target);
     return empty_extents(context_, &queue, report_);
@@ -227,6 +230,8 @@ class Compactor {
   Context& context_;
   const double threshold_;
   CleanReport* report_;
+  // What is written from now on is left to the next time: writers may be faster.
+  const FullXid before_;
 };
 
 }  // namespace

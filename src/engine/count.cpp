@@ -35,8 +35,12 @@ bool uncounted(const MetaBody& meta, Extent extent, const MapEntry& entry) {
 
 class Counter {
  public:
-  Counter(Context& context, CleanReport* report)
-      : context_(context), report_(report), owners_(context), space_(context.memory) {}
+  Counter(Context& context, FullXid before, CleanReport* report)
+      : context_(context),
+        report_(report),
+        owners_(context),
+        space_(context.memory),
+        oldest_(before) {}
 
   Status run() {
     Status status = load_hints(context_);
@@ -45,7 +49,7 @@ class Counter {
     TOASTSTORE_TRY(space_.allocate(sizeof(Work)));
     MetaBody meta;
     // Who has begun by now may stamp an extent that is looked at below, and is not over then.
-    oldest_ = context_.transactions.oldest_running();
+    oldest_ = std::min(oldest_, context_.transactions.oldest_running());
     TOASTSTORE_TRY(read_meta(context_, &meta));
     report_->left_extents = 0;
     for (uint32_t index = 0; index < meta.map_pages; index++) {
@@ -186,13 +190,13 @@ class Counter {
   CleanReport* report_;
   OwnerFinder owners_;
   Scratch space_;
-  FullXid oldest_ = 0;
+  FullXid oldest_;
 };
 
 }  // namespace
 
-Status count_extents(Context& context, CleanReport* report) {
-  return Counter(context, report).run();
+Status count_extents(Context& context, FullXid before, CleanReport* report) {
+  return Counter(context, before, report).run();
 }
 
 Status find_uncounted(Context& context, bool* found) {

@@ -245,7 +245,8 @@ class VerifyBesideWriters : public ::testing::TestWithParam<uint64_t> {
         EXPECT_OK(charge_dead(other_.context, &report));
         break;
       case 97:
-        EXPECT_OK(count_extents(other_.context, &report));
+        EXPECT_OK(
+            count_extents(other_.context, other_.context.transactions.oldest_running(), &report));
         break;
       default:
         EXPECT_OK(toaststore::compact(other_.context, 0.2, &report));
