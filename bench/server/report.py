@@ -140,6 +140,8 @@ class Report:
                 self.say(f"## The targets: {ours}\n\nEach figure with its target; in bold where "
                          "it is reached.")
                 self.say(table(["", "data", *SIZES.values()], rows))
+        with open(os.path.join(os.path.dirname(__file__), "remarks.md")) as remarks:
+            self.say(remarks.read())
 
     def target_row(self, target, data, ours):
         cells = self.found.get(target.operation, {})

@@ -15,6 +15,9 @@ namespace toaststore {
 
 namespace {
 
+// Core keeps a value compressed that is shorter by more than two bytes.
+constexpr Size kLeastSaved = 3;
+
 // A pointer to nothing: as long as the one that core will see.
 char placeholder[TOAST_POINTER_SIZE];
 
@@ -115,18 +118,56 @@ class Toaster {
     return TupleDescAttr(columns_, column)->attstorage == storage;
   }
 
-  // Would a value be too large for the row, however it is compressed?  lz4 stops where the room
-  // that it is given is full, so that of a long value only the beginning is looked at.
+  const varlena* value_of(int column) const {
+    return reinterpret_cast<varlena*>(DatumGetPointer(values_[column]));
+  }
+
+  // Compresses a value for the row, if it is small enough then or cannot go elsewhere.
+  bool compress(int column, Size target) {
+    const varlena* value = value_of(column);
+    const auto* bytes = reinterpret_cast<const std::byte*>(VARDATA_ANY(value));
+    if (can_move() && looks_random(bytes, VARSIZE_ANY_EXHDR(value))) return false;
+    if (attributes_[column].tai_compression == TOAST_LZ4_COMPRESSION) {
+      return compress_lz4(column, can_move() ? target : MaxAllocSize);
+    }
+    if (hopeless(column, target)) return false;
+    toast_tuple_try_compression(&context_, column);
+    return true;
+  }
+
+  // As core does, but lz4 stops where the room that it is given is full, so that of a long value
+  // only the beginning is looked at.
+  bool compress_lz4(int column, Size most) {
+    const varlena* value = value_of(column);
+    const Size length = VARSIZE_ANY_EXHDR(value);
+    const Size room = Min(most, length - kLeastSaved);
+    if (room <= VARHDRSZ_COMPRESSED) return false;
+    auto* compressed = static_cast<varlena*>(palloc(room));
+    const int stored =
+        LZ4_compress_default(VARDATA_ANY(value), VARDATA_4B_C(compressed), static_cast<int>(length),
+                             static_cast<int>(room - VARHDRSZ_COMPRESSED));
+    if (stored == 0) {
+      pfree(compressed);
+      return false;
+    }
+    SET_VARSIZE_COMPRESSED(compressed, VARHDRSZ_COMPRESSED + static_cast<Size>(stored));
+    TOAST_COMPRESS_SET_SIZE_AND_COMPRESS_METHOD(compressed, static_cast<uint32>(length),
+                                                TOAST_LZ4_COMPRESSION_ID);
+    values_[column] = PointerGetDatum(compressed);
+    attributes_[column].tai_size = static_cast<int32>(VARSIZE(compressed));
+    context_.ttc_flags |= TOAST_NEEDS_CHANGE;
+    return true;
+  }
+
+  // Would a value be too large for the row, however pglz compresses it?
   bool hopeless(int column, Size target) {
     char room[kWorseThanPglz * MaxHeapTupleSize];
     const Size limit = kWorseThanPglz * target;
-    const auto* value = reinterpret_cast<varlena*>(DatumGetPointer(values_[column]));
-    const char* bytes = VARDATA_ANY(value);
+    const varlena* value = value_of(column);
     const Size length = VARSIZE_ANY_EXHDR(value);
-    if (!can_move()) return false;
-    if (looks_random(reinterpret_cast<const std::byte*>(bytes), length)) return true;
-    return length > limit && LZ4_compress_default(bytes, room, static_cast<int>(length),
-                                                  static_cast<int>(limit)) == 0;
+    return can_move() && length > limit &&
+           LZ4_compress_default(VARDATA_ANY(value), room, static_cast<int>(length),
+                                static_cast<int>(limit)) == 0;
   }
 
   // Round 1: compress EXTENDED values, and move out at once what is too large by itself.
@@ -135,9 +176,7 @@ class Toaster {
       const int column = toast_tuple_find_biggest_attribute(&context_, true, false);
       if (column < 0) return;
       ToastAttrInfo& attribute = attributes_[column];
-      if (stored_as(column, TYPSTORAGE_EXTENDED) && !hopeless(column, target)) {
-        toast_tuple_try_compression(&context_, column);
-      } else {
+      if (!stored_as(column, TYPSTORAGE_EXTENDED) || !compress(column, target)) {
         attribute.tai_colflags |= TOASTCOL_INCOMPRESSIBLE;
       }
       if (static_cast<Size>(attribute.tai_size) > target && can_move()) move_out(column);
