@@ -317,8 +317,7 @@ Status StoreState::close() {
   TOASTSTORE_TRY(log_->sync(log_->end()));
   // If this fails the cache keeps pages that must not overtake the log.
   TOASTSTORE_TRY(checkpoint());
-  // Opening removes what is left.
-  (void)log_->remove_spares();
+  TOASTSTORE_TRY(log_->remove_spares());
   pool_.set_log(nullptr);
   log_.reset();
   return Status::Ok();
