@@ -60,6 +60,7 @@ TEST_F(FileCompact, UsesTheRoomOfWhatWasErasedAgain) {
 }
 
 TEST_F(FileCompact, GivesTheEndOfTheFileBack) {
+  options_.compact_by_itself = false;
   open();
   const std::vector<uint64_t> kept = put(3, 100000);
   std::map<uint64_t, Bytes> values;
@@ -177,6 +178,7 @@ TEST_F(FileCompact, GoesOnByItselfAfterACheckpoint) {
 // So much that there is a second map page: it goes too, and comes again.
 TEST_F(FileCompact, GivesMapPagesBack) {
   options_.values.compression = {Codec::kNone, 0};
+  options_.compact_by_itself = false;
   open();
   const Bytes bytes(230000000, 'x');
   for (int round = 0; round < 2; round++) {
