@@ -6,7 +6,9 @@
 
 extern "C" {
 #define pg_checksum_page toaststore_core_checksum_page
+#pragma GCC visibility push(hidden)
 #include "storage/checksum_impl.h"
+#pragma GCC visibility pop
 #undef pg_checksum_page
 }
 
