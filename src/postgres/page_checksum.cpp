@@ -16,7 +16,7 @@ namespace toaststore {
 
 namespace {
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
 [[gnu::target("avx2"), gnu::flatten, gnu::optimize("O3", "unroll-loops")]] uint32 sum_avx2(
     const PGChecksummablePage* page) {
   return pg_checksum_block(page);
@@ -24,7 +24,7 @@ namespace {
 #endif
 
 uint32 sum(const PGChecksummablePage* page) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
   static const bool wide = __builtin_cpu_supports("avx2") != 0;
   if (wide) return sum_avx2(page);
 #endif
