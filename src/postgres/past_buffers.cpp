@@ -112,7 +112,7 @@ void ServerPager::close_file() {
   file_ = -1;
 }
 
-// What is asked for again is worth a place in shared buffers: from there it is read twice as fast.
+// What is asked for again is worth a place in shared buffers, from which it is read faster.
 bool ServerPager::read_often(Block first) {
   BufferTag tag = tag_of(rel_->rd_node, first);
   const uint32 hash = BufTableHashCode(&tag);
