@@ -212,6 +212,7 @@ Status write_first_pages(Context& context) {
 }  // namespace
 
 Status create_store_pages(Context& context) {
+  if (context.hints.known) return Status::Ok();
   MetaBody body;
   Status status = read_meta(context, &body);
   if (!status.is(Code::kNotFound)) return status;

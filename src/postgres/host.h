@@ -29,7 +29,7 @@ inline void check(const Status& status, Relation rel, uint64_t id = 0) {
   if (!status.ok()) raise(status, rel, id);
 }
 
-// ---- pager.cpp, past_buffers.cpp, change_log.cpp, value_log.cpp, reserve.cpp ------------------
+// ---- pager.cpp, past_buffers.cpp, change_log.cpp, value_log.cpp, reserve.cpp, write_behind.cpp
 
 // What a long piece of work does where it may be interrupted.
 class Pace {
@@ -96,6 +96,10 @@ uint16 page_checksum(char* page, BlockNumber block);
 
 // Logs a value once more, for logical decoding only.  REQUIRES: the store has pages.
 void log_copy(Relation store, Oid id, const char* bytes, Size length);
+
+// write_behind.cpp: has what large writers log written and synced while they go on.  Called after
+// each record of a value's bytes, with their number and the record's end.
+void write_behind(Size logged, XLogRecPtr end);
 
 // ---- stop_points.cpp -------------------------------------------------------------------------
 

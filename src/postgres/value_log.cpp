@@ -40,7 +40,9 @@ void log_piece(Buffer buffer, bool fresh, bool decoded, const PlacedPiece& place
                       placed.length - static_cast<int>(SizeofHeapTupleHeader));
   if (decoded) XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
   const auto info = static_cast<uint8>(XLOG_HEAP_INSERT | (fresh ? XLOG_HEAP_INIT_PAGE : 0));
-  set_page_lsn(page, XLogInsert(RM_HEAP_ID, info));
+  const XLogRecPtr end = XLogInsert(RM_HEAP_ID, info);
+  set_page_lsn(page, end);
+  write_behind(placed.length, end);
 }
 
 }  // namespace
@@ -116,7 +118,7 @@ void log_copied_piece(Relation store, char* empty_page, Oid id, int32 sequence, 
   XLogRegisterBufData(0, reinterpret_cast<char*>(&head), sizeof(head));
   XLogRegisterBufData(0, const_cast<char*>(bytes), static_cast<int>(length));
   XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
-  XLogInsert(RM_HEAP_ID, XLOG_HEAP_INSERT);
+  write_behind(length, XLogInsert(RM_HEAP_ID, XLOG_HEAP_INSERT));
 }
 
 }  // namespace
