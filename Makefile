@@ -27,7 +27,7 @@ OBJS = $(ENGINE_OBJS) $(SERVER_OBJS)
 PUBLIC_HEADERS := $(sort $(wildcard include/toaststore/*.h))
 
 # PGXS links with the C compiler, which brings no C++ library.
-SHLIB_LINK = -lstdc++ -llz4 -lzstd -lm
+SHLIB_LINK = -lstdc++ -llz4 -lzstd -lisal -lm
 SHLIB_EXPORTS = src/exports.txt
 
 EXTRA_CLEAN = $(OBJS:.o=.d) $(FILE_OBJS) $(FILE_OBJS:.o=.d) $(CTL_OBJS) $(CTL_OBJS:.o=.d) \

@@ -1,6 +1,5 @@
-// CRC-32C (Castagnoli), a port filled at link time: inside the server PostgreSQL's own
-// implementation, in the unit tests an independent one.  Values are those of RFC 3720: the standard
-// initial value and final inversion, so all write the same bytes.
+// CRC-32C (Castagnoli), by ISA-L; the unit tests link an independent implementation.  Values are
+// those of RFC 3720: the standard initial value and final inversion.
 
 #ifndef TOASTSTORE_ENGINE_CRC32C_H_
 #define TOASTSTORE_ENGINE_CRC32C_H_

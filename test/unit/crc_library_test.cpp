@@ -1,4 +1,4 @@
-// The library's CRC-32C against the tests' own by the table: a store written by one program is read
+// The engine's CRC-32C against the tests' own by the table: a store written by one program is read
 // by others.
 
 #include <gtest/gtest.h>
@@ -9,9 +9,9 @@
 
 #include "support/crc32c.h"
 
-// The library's own, under a name of its own: the tests' has the name that the engine calls.
+// The engine's own, under a name of its own: the tests' has the name that the engine calls.
 #define crc32c_extend crc32c_extend_of_library
-#include "file/crc32c.cpp"
+#include "engine/crc32c.cpp"
 #undef crc32c_extend
 
 namespace toaststore {

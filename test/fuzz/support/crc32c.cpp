@@ -1,4 +1,4 @@
-// A CRC port that proves nothing, so that what the fuzzer makes up gets past the checks and into
+// A CRC that proves nothing, so that what the fuzzer makes up gets past the checks and into
 // the code behind them.  The seeds are written with it.
 
 #include "engine/crc32c.h"

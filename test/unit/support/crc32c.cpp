@@ -1,6 +1,6 @@
-// The engine's CRC-32C port, filled for the unit tests: no server, no library, only the polynomial,
-// or the processor's instruction where it has one. Kept apart from the hosts' implementations on
-// purpose, so that independent ones agree on every file.
+// CRC-32C for the unit tests: no library, only the polynomial, or the processor's instruction where
+// it has one. Kept apart from the engine's own on purpose, so that independent ones agree on every
+// file.
 
 #include <array>
 #include <cstddef>
