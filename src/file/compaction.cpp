@@ -15,7 +15,7 @@ class CleaningPager final : public FilePager {
         state_(state) {}
 
   Status pause(Step) override {
-    if (state_->stop_) return Status::Error(Code::kConflict, "store is being closed");
+    if (state_->closing_) return Status::Error(Code::kConflict, "store is being closed");
     return state_->bound_log();
   }
 

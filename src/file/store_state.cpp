@@ -116,7 +116,7 @@ Status StoreState::open(const char* directory) {
     status = recover();
   }
   TOASTSTORE_TRY(status);
-  return start_keeper();
+  return start_threads();
 }
 
 Status StoreState::open_directory(const char* directory) {
@@ -301,15 +301,9 @@ Status StoreState::acknowledge(Lsn lsn) {
 }
 
 Status StoreState::close() {
-  if (keeping_) {
-    {
-      const std::lock_guard<std::mutex> lock(keeper_mutex_);
-      stop_ = true;
-    }
-    keeper_wakes_.notify_all();
-    pthread_join(keeper_, nullptr);
-    keeping_ = false;
-  }
+  closing_ = true;
+  syncer_.stop();
+  keeper_.stop();
   // Compaction in another thread ends, too.
   const std::lock_guard<std::mutex> none(cleaning_);
   if (log_ == nullptr) return Status::Ok();
@@ -323,37 +317,20 @@ Status StoreState::close() {
   return Status::Ok();
 }
 
-Status StoreState::start_keeper() {
-  const int error = pthread_create(&keeper_, nullptr, run_keeper, this);
-  if (error != 0) return Status::System(Code::kNoMemory, "could not start a thread", error);
-  keeping_ = true;
-  return Status::Ok();
-}
-
-void* StoreState::run_keeper(void* state) {
-  static_cast<StoreState*>(state)->keep();
-  return nullptr;
-}
-
-// Syncs and checkpoints in time, and compacts.  What fails here is told by statistics().
-void StoreState::keep() {
-  const auto pause = std::chrono::milliseconds(
-      options_.sync == Sync::kInterval ? std::max(options_.sync_interval_ms, 1u) : 200);
-  std::unique_lock<std::mutex> lock(keeper_mutex_);
-  while (!stop_) {
-    keeper_wakes_.wait_for(lock, pause);
-    if (stop_) break;
-    lock.unlock();
-    const Status status = look_after();
-    lock.lock();
-    upkeep_ = status;
+// Two, for checkpoints and compaction may take longer than the interval.
+Status StoreState::start_threads() {
+  std::chrono::milliseconds pause(200);
+  if (options_.sync == Sync::kInterval) {
+    const std::chrono::milliseconds interval(std::max(options_.sync_interval_ms, 1u));
+    TOASTSTORE_TRY(syncer_.start(interval, [this] { return log_->sync(log_->end()); }));
+    pause = std::min(pause, interval);
   }
+  return keeper_.start(pause, [this] { return look_after(); });
 }
 
 // A failure stays told until what failed succeeds: without need there is no other try.
 Status StoreState::look_after() {
-  if (options_.sync == Sync::kInterval) TOASTSTORE_TRY(log_->sync(log_->end()));
-  if (log_->since_checkpoint() <= options_.checkpoint_bytes) return upkeep_;
+  if (log_->since_checkpoint() <= options_.checkpoint_bytes) return keeper_.last();
   TOASTSTORE_TRY(checkpoint());
   Compaction ignored;
   return options_.compact_by_itself ? compact(&ignored) : Status::Ok();

@@ -1,4 +1,4 @@
-// An open store: files, cache, log, transactions, and the thread that looks after them.
+// An open store: files, cache, log, transactions, and the threads that look after them.
 //
 // Invariants:
 //   * Every call that changes pages holds `writers` shared, but not while it waits for another
@@ -11,9 +11,6 @@
 #ifndef TOASTSTORE_FILE_STORE_STATE_H_
 #define TOASTSTORE_FILE_STORE_STATE_H_
 
-#include <pthread.h>
-
-#include <condition_variable>
 #include <cstdlib>
 #include <shared_mutex>
 
@@ -22,6 +19,7 @@
 #include "file/file_pager.h"
 #include "file/names.h"
 #include "file/transactions.h"
+#include "file/upkeep_thread.h"
 #include "toaststore/store.h"
 
 namespace toaststore {
@@ -65,10 +63,7 @@ class StoreState {
   uint64_t checkpoints() const { return checkpoints_.load(); }
   uint64_t compactions() const { return compactions_.load(); }
   // Of what the keeper did last.
-  Status upkeep() {
-    const std::lock_guard<std::mutex> lock(keeper_mutex_);
-    return upkeep_;
-  }
+  Status upkeep() { return keeper_.last(); }
 
  private:
   friend class Operation;
@@ -95,9 +90,7 @@ class StoreState {
   Status begin_log(uint64_t segment, Control* control);
   Status checkpoint_alone(Block data_blocks = UINT32_MAX);
   Status give_back(uint64_t* bytes);
-  Status start_keeper();
-  static void* run_keeper(void* state);
-  void keep();
+  Status start_threads();
   Status look_after();
 
   const StoreOptions options_;
@@ -123,13 +116,10 @@ class StoreState {
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<uint64_t> compactions_{0};
 
-  pthread_t keeper_;
-  bool keeping_ = false;
-  std::mutex keeper_mutex_;
-  std::condition_variable keeper_wakes_;
-  Status upkeep_;
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> closing_{false};
   std::mutex cleaning_;  // one compaction at a time
+  UpkeepThread keeper_;  // checkpoints and compacts
+  UpkeepThread syncer_;  // where the log is synced after an interval
 };
 
 // One call into the engine: the ports, with hints borrowed from the store.

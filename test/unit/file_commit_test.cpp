@@ -16,6 +16,7 @@ class FileCommit : public ::testing::Test {
   void open(Sync sync) {
     StoreOptions options = sim_options(&files_, sync);
     options.sync_interval_ms = sync_interval_ms_;
+    options.checkpoint_bytes = checkpoint_bytes_;
     Store* store = nullptr;
     ASSERT_OK(Store::open(kSimStore, options, &store));
     store_.reset(store);
@@ -47,6 +48,7 @@ class FileCommit : public ::testing::Test {
 
   SimFiles files_;
   uint32_t sync_interval_ms_ = UINT32_MAX;
+  uint64_t checkpoint_bytes_ = uint64_t{1} << 40;
   std::unique_ptr<Store> store_;
 };
 
@@ -137,6 +139,38 @@ TEST_F(FileCommit, IntervalSurvivesACrashAfterTheInterval) {
   syncs = 0;
   put("starts another interval");
   first.wait();
+  put("waits until the first sync is over");
+  EXPECT_EQ(code_after_crash(id), Code::kOk);
+  checked.set();
+  store_.reset();
+}
+
+// A checkpoint, and the compaction behind it, may take longer than the interval.
+TEST_F(FileCommit, TheIntervalIsKeptDuringACheckpoint) {
+  sync_interval_ms_ = 1;
+  checkpoint_bytes_ = 400'000;  // of log; the pages fit the cache
+  Event writing, checked;
+  std::atomic<bool> watch{false};
+  std::atomic<int> syncs{-1};  // counted once it is 0
+  files_.before = [&](SimCall call, const std::string& path) {
+    if (call == SimCall::kWrite && path.starts_with("/sim/store/control") &&
+        watch.exchange(false)) {
+      writing.set();
+      checked.wait();
+    }
+    if (call == SimCall::kSync && is_log(path) && syncs >= 0 && ++syncs > 1) checked.wait();
+  };
+  open(Sync::kInterval);
+  put("makes the store");
+  watch = true;
+  for (uint64_t i = 0; i < 42; i++) put(random_bytes(i, 10'000));
+  writing.wait();
+  const uint64_t id = put("value");
+  syncs = 0;
+  put("starts another interval");
+  for (int i = 0; i < 1000 && syncs == 0; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   put("waits until the first sync is over");
   EXPECT_EQ(code_after_crash(id), Code::kOk);
   checked.set();
