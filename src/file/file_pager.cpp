@@ -156,24 +156,32 @@ Status FilePager::append_piece(Frame* frame, const PieceWrite& piece, uint16_t* 
 }
 
 // A transaction that puts much has its pages written once, and waits for two files instead of one.
+// A page that is not full yet will be, if more of the value follows.
 bool FilePager::passes_log(const PieceWrite& piece) const {
-  return lane_holder_ != kCompactionXid && piece.length == max_piece(piece.kind) &&
+  return lane_holder_ != kCompactionXid &&
+         (piece.length == max_piece(piece.kind) || piece.following > 0) &&
          log_->lets_past(put_bytes_ + piece.length + piece.following);
 }
 
 Status FilePager::write_past_log(const PieceWrite& piece, uint16_t* item) {
-  Frame* frame;
-  TOASTSTORE_TRY(pool_.get_fresh({file_, piece.block}, &frame));
-  init_value_page(frame->page);
+  Frame* frame = nullptr;
+  if (piece.fresh) {
+    TOASTSTORE_TRY(pool_.get_fresh({file_, piece.block}, &frame));
+    init_value_page(frame->page);
+  } else {
+    frame = run_.reopen();
+  }
   *item = add_piece(frame->page, piece, xid_).item;
   frame->make_known(*item);
   wrote_ = true;
-  return run_.add(piece.block, frame);
+  if (piece.fresh) return run_.add(piece.block, frame);
+  frame->latch.unlock();
+  return Status::Ok();
 }
 
 Status FilePager::write_piece(const PieceWrite& piece, uint16_t* item) {
-  const bool is_new = piece.fresh && pages_.take_new(piece.block);
-  const bool past_log = is_new && passes_log(piece);
+  const bool past_log =
+      piece.fresh ? pages_.take_new(piece.block) && passes_log(piece) : run_.ends_with(piece.block);
   put_bytes_ += piece.length;
   if (past_log) return write_past_log(piece, item);
   Frame* frame;

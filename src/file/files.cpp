@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -19,7 +20,7 @@ namespace toaststore {
 
 namespace {
 
-constexpr uint64_t kLongWrite = 512 * 1024;
+constexpr size_t kStartAfter = size_t{1024} * 1024;
 constexpr int kMaxParts = 64;  // a few of the system's limit
 
 Status failed(const char* reason) {
@@ -65,7 +66,7 @@ class PosixFile final : public File {
   }
 
   Status write(uint64_t offset, const void* bytes, size_t length) override {
-    const uint64_t start = offset;
+    const size_t written = length;
     const auto* from = static_cast<const char*>(bytes);
     while (length > 0) {
       const ssize_t n = pwrite(descriptor_, from, length, static_cast<off_t>(offset));
@@ -79,12 +80,7 @@ class PosixFile final : public File {
       offset += static_cast<uint64_t>(n);
       length -= static_cast<size_t>(n);
     }
-    // A long write is a group of the log in the midst of many: the disk may begin with it, so that
-    // the sync at their end has less to wait for.  What fails here fails there.
-    if (offset - start >= kLongWrite) {
-      (void)sync_file_range(descriptor_, static_cast<off_t>(start),
-                            static_cast<off_t>(offset - start), SYNC_FILE_RANGE_WRITE);
-    }
+    start_writing(written);
     return Status::Ok();
   }
 
@@ -103,6 +99,7 @@ class PosixFile final : public File {
         if (n <= 0) return failed("could not write file");
         offset += static_cast<uint64_t>(n);
         skip_parts(&left, &some, static_cast<size_t>(n));
+        start_writing(static_cast<size_t>(n));
       }
     }
     return Status::Ok();
@@ -149,7 +146,16 @@ class PosixFile final : public File {
   }
 
  private:
+  // The disk may begin with what has been written, so that the next sync has less to wait for.
+  // What fails here fails there.
+  void start_writing(size_t bytes) {
+    if (unstarted_.fetch_add(bytes, std::memory_order_relaxed) + bytes < kStartAfter) return;
+    unstarted_.store(0, std::memory_order_relaxed);
+    (void)sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  }
+
   int descriptor_;
+  std::atomic<size_t> unstarted_{0};
 };
 
 Status wrap(int descriptor, File** file) {

@@ -32,6 +32,11 @@ Status PageRun::add(Block block, BufferPool::Frame* frame) {
   return status;
 }
 
+BufferPool::Frame* PageRun::reopen() {
+  frames_[count_ - 1]->latch.lock();
+  return frames_[count_ - 1];
+}
+
 Status PageRun::write() {
   if (count_ == 0) return Status::Ok();
   const std::byte* bytes[DataFile::kMostPages];

@@ -1,14 +1,14 @@
 // Pages of values that are written past the log: a large value would be written twice otherwise.
 //
 // Invariants:
-//   * Only whole new pages are: one piece fills each, and the file has just grown by it.  No record
-//     of the log is about such a page, nothing on disk ever led to it, and it is not changed before
-//     it is freed and used again, which is logged as for any other page.  So neither recovery nor
-//     a torn write has anything to spoil.
+//   * Only new pages are, those that the file has just grown by.  No record of the log is about
+//   such
+//     a page, nothing on disk ever led to it, and once it is written every change of it is logged,
+//     as of any other page.  So neither recovery nor a torn write has anything to spoil.
+//   * The last one here may take further pieces, as long as it is not written.
 //   * They are written before the log hears of anything that leads to them, and are durable before
 //     that reaches the disk (Log::note_past).
-//   * Their lsn is 0, as that of a page that no record changed: a change, if there ever were one,
-//     would log them whole.
+//   * Their lsn is 0, as that of a page that no record changed: the next change logs them whole.
 
 #ifndef TOASTSTORE_FILE_PAGE_RUN_H_
 #define TOASTSTORE_FILE_PAGE_RUN_H_
@@ -28,6 +28,12 @@ class PageRun {
   // Takes over a frame that holds the page and is latched exclusively; writes the others before it,
   // if this one does not follow them.
   Status add(Block block, BufferPool::Frame* frame);
+  // Is the page the last one here, and not written yet?
+  bool ends_with(Block block) const {
+    return count_ > 0 && block == first_ + static_cast<Block>(count_ - 1);
+  }
+  // Latches that page exclusively, for another piece.
+  BufferPool::Frame* reopen();
   Status write();
 
  private:

@@ -142,6 +142,25 @@ TEST(FileOrder, NoRecordOvertakesPagesWrittenPastTheLog) {
   EXPECT_GT(watcher.pages(), 10);
 }
 
+// Also those that two chunks share: what is logged of a large value is what leads to it.
+TEST(FileOrder, PagesThatChunksShareAreWrittenPastTheLog) {
+  SimFiles files;
+  Store* opened = nullptr;
+  ASSERT_OK(Store::open(kSimStore, sim_options(&files, Sync::kAlways), &opened));
+  const std::unique_ptr<Store> store(opened);
+  const Bytes bytes = random_bytes(1, 500000);
+  uint64_t id;
+  ASSERT_OK(store->put("makes the store", 15, &id));
+  Statistics before{}, after{};
+  ASSERT_OK(store->statistics(&before));
+  ASSERT_OK(store->put(bytes.data(), bytes.size(), &id));
+  ASSERT_OK(store->statistics(&after));
+  EXPECT_LT(after.log_bytes - before.log_bytes, bytes.size() / 20);
+  Buffer buffer;
+  ASSERT_OK(store->get(id, &buffer));
+  EXPECT_EQ(Bytes(reinterpret_cast<const char*>(buffer.data()), buffer.size()), bytes);
+}
+
 // Into a block that was in use before, recovery would write an older record's page, and what was
 // there may still be needed if the record that freed it is lost.  So only new blocks are written
 // past the log: those that the file has grown by, once.
