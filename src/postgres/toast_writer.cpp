@@ -36,6 +36,7 @@ Datum ToastWriter::promise(const varlena* source, Compression compression) {
   auto* value = static_cast<PromisedValue*>(palloc0(sizeof(PromisedValue)));
   EOH_init_header(&value->header, &kPromiseMethods, CurrentMemoryContext);
   value->writer = this;
+  promised_ = true;
   value->row = row_;
   if (row_ != nullptr) row_->promises++;
   value->source = source;

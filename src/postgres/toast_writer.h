@@ -71,6 +71,9 @@ class ToastWriter {
   // fit the row however it is compressed?  It need not be read then to decide where it goes.
   virtual bool copies(const varlena* pointer, const WantedForm& wanted) const;
 
+  bool promised() const { return promised_; }
+  // Opens the store, under the locks that promises need to be kept.
+  virtual void open();
   // REQUIRES: core has taken the rows.
   void finish();
 
@@ -82,7 +85,6 @@ class ToastWriter {
   virtual void keep(PromisedValue* value);
 
  protected:
-  virtual void open();
   bool opened() const { return handle_.has_value(); }
   Relation store() const { return store_; }
   StoreHandle& handle() { return *handle_; }
@@ -101,6 +103,7 @@ class ToastWriter {
   Relation table_;
   const bool decoded_;  // logical decoding delivers the rows
   uint64_t values_;
+  bool promised_ = false;
   Relation store_ = nullptr;
   std::optional<StoreHandle> handle_;
   std::optional<Batch> batch_;

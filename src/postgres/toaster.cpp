@@ -252,10 +252,28 @@ bool needs_toasting(Relation table, HeapTuple row) {
   return HeapTupleHasExternal(row) || row->t_len > TOAST_TUPLE_THRESHOLD;
 }
 
-HeapTuple toast_row(ToastWriter* writer, HeapTuple row, HeapTuple old) {
+namespace {
+
+HeapTuple apply_policy(ToastWriter* writer, HeapTuple row, HeapTuple old) {
   Toaster toaster(writer, row);
   if (old != nullptr) toaster.replaces(old);
   return toaster.run();
+}
+
+}  // namespace
+
+// Core must judge the row by the same toast_tuple_target, or it would find something to move.  A
+// backend learns what others have changed where it takes a lock, so what core will lock on the
+// row's way is locked here: the store, and the table's indexes for what heap_update() asks of them.
+HeapTuple toast_row(ToastWriter* writer, HeapTuple row, HeapTuple old) {
+  Relation table = writer->table();
+  for (;;) {
+    const Size target = RelationGetToastTupleTarget(table, TOAST_TUPLE_TARGET);
+    HeapTuple toasted = apply_policy(writer, row, old);
+    if (writer->promised()) writer->open();
+    bms_free(RelationGetIndexAttrBitmap(table, INDEX_ATTR_BITMAP_KEY));
+    if (RelationGetToastTupleTarget(table, TOAST_TUPLE_TARGET) == target) return toasted;
+  }
 }
 
 }  // namespace toaststore

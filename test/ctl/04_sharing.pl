@@ -62,10 +62,11 @@ ok(!-e "$copy/lock", '.. and gets none by that');
 # --- a writer, and its crash ---------------------------------------------------------------------
 
 # A writer that waits for its input keeps the store open. By then it has put so much that its pages
-# lie in the file when it is killed.
+# lie in the file when it is killed, and so many that there is something in the log.
 my $large = write_file(new_path(), random_bytes(2, 1 << 20) x 24);
+my $small = write_file(new_path(), random_bytes(3, 6000));
 ($in, $out) = (gensym, gensym);
-my $writer = start_ctl($in, $out, 'put', $store, $large, '-');
+my $writer = start_ctl($in, $out, 'put', $store, ($small) x 400, $large, '-');
 wait_until('a writer has put a lot', sub { -s "$store/data" > 24 << 20 });
 for my $command ([ 'get', 1 ], ['stat'], ['verify'], [ 'put', $large ])
 {
