@@ -9,6 +9,8 @@
 
 #include <lz4.h>
 
+#include <algorithm>
+
 #include "engine/codec.h"
 
 namespace toaststore {
@@ -26,6 +28,7 @@ class Toaster {
   Toaster(ToastWriter* writer, HeapTuple row)
       : writer_(writer), table_(writer->table()), columns_(RelationGetDescr(table_)), row_(row) {
     SET_VARTAG_EXTERNAL(placeholder, VARTAG_ONDISK);
+    std::fill_n(sources_, columns_->natts, nullptr);
     heap_deform_tuple(row, columns_, values_, nulls_);
     context_.ttc_rel = table_;
     context_.ttc_values = values_;
@@ -241,7 +244,7 @@ class Toaster {
   Datum old_values_[MaxHeapAttributeNumber];
   bool old_nulls_[MaxHeapAttributeNumber];
   ToastAttrInfo attributes_[MaxHeapAttributeNumber];
-  varlena* sources_[MaxHeapAttributeNumber] = {};
+  varlena* sources_[MaxHeapAttributeNumber];  // of what moves, else null
 };
 
 }  // namespace
