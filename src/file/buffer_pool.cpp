@@ -75,7 +75,8 @@ Status BufferPool::make(size_t bytes) {
       huge ? (page_bytes + kHugePageBytes - 1) & ~(kHugePageBytes - 1) : page_bytes));
   frame_.reset(new (std::nothrow) Frame[count_]);
   heads_.reset(new (std::nothrow) std::atomic<uint32_t>[buckets_]);
-  if (pages_ == nullptr || frame_ == nullptr || heads_ == nullptr) return none;
+  order_.reset(new (std::nothrow) PageId[count_]);
+  if (pages_ == nullptr || frame_ == nullptr || heads_ == nullptr || order_ == nullptr) return none;
   // A wish: without it all is the same, but slower.  What is left of the last one stays untouched.
   if (huge) (void)madvise(pages_, page_bytes & ~(kHugePageBytes - 1), MADV_HUGEPAGE);
   for (uint32_t i = 0; i < buckets_; i++) heads_[i].store(kNoFrame, std::memory_order_relaxed);
@@ -199,7 +200,7 @@ Status BufferPool::take_victim(Frame** frame) {
           candidate->pins.fetch_sub(1, std::memory_order_release);
           continue;
         }
-        const Status status = write_page(candidate);
+        const Status status = write_pages(&candidate, 1);
         candidate->latch.unlock_shared();
         if (!status.ok()) {
           candidate->pins.fetch_sub(1, std::memory_order_release);
@@ -237,16 +238,19 @@ bool BufferPool::give_up(Frame* frame) {
   return false;
 }
 
-// The page is clean when it has been written, not before: a checkpoint passes clean pages by.  Two
-// threads may write it at once, both the same.  REQUIRES: latched.
-Status BufferPool::write_page(Frame* frame) {
-  if (!frame->dirty.load(std::memory_order_acquire)) return Status::Ok();
-  if (log_ != nullptr) {
-    TOASTSTORE_TRY(log_->sync(load<Lsn>(frame->page, offsetof(PageHeader, lsn))));
+// Adjacent pages.  A page is clean when it has been written, not before: a checkpoint passes clean
+// pages by.  Two threads may write it at once, both the same.  REQUIRES: latched.
+Status BufferPool::write_pages(Frame* const* frames, int count) {
+  const std::byte* pages[DataFile::kMostPages];
+  Lsn newest = kNoLsn;
+  for (int i = 0; i < count; i++) {
+    pages[i] = frames[i]->page;
+    newest = std::max(newest, load<Lsn>(pages[i], offsetof(PageHeader, lsn)));
   }
-  const PageId id = frame->id;
-  TOASTSTORE_TRY(file_of(id).write(id.block, frame->page));
-  frame->dirty.store(false, std::memory_order_release);
+  if (log_ != nullptr) TOASTSTORE_TRY(log_->sync(newest));
+  const PageId first = frames[0]->id;
+  TOASTSTORE_TRY(file_of(first).write_run(first.block, pages, count));
+  for (int i = 0; i < count; i++) frames[i]->dirty.store(false, std::memory_order_release);
   return Status::Ok();
 }
 
@@ -318,27 +322,51 @@ void BufferPool::put(Frame* frame, Latch latch) {
   frame->pins.fetch_sub(1, std::memory_order_release);
 }
 
-// Pins a frame whatever its page is.  False where it has none.
-bool BufferPool::pin_frame(Frame* frame) {
-  for (;;) {
-    const PageId id = frame->id;
-    if (id == kNoPage) return false;
-    // Under the mutex nobody takes it off its page.
-    const std::lock_guard<std::mutex> lock(partition_of(bucket_of(id)).mutex);
-    if (frame->id != id) continue;
-    frame->pins.fetch_add(1, std::memory_order_acquire);
-    return true;
+// The page's frame, pinned, or null where it is not in the cache or clean.
+BufferPool::Frame* BufferPool::pin_dirty(PageId id) {
+  const uint32_t bucket = bucket_of(id);
+  // Under the mutex nobody takes it off its page.
+  const std::lock_guard<std::mutex> lock(partition_of(bucket).mutex);
+  Frame* frame = find(bucket, id);
+  if (frame == nullptr || !frame->dirty.load(std::memory_order_acquire)) return nullptr;
+  frame->pins.fetch_add(1, std::memory_order_acquire);
+  return frame;
+}
+
+// Pins and latches the first page, if it is still dirty, and those behind it that are adjacent and
+// can be had without waiting: whoever has one of them may wait for one that is latched here.
+int BufferPool::latch_run(const PageId* ids, uint32_t count, Frame** run) {
+  run[0] = pin_dirty(ids[0]);
+  if (run[0] == nullptr) return 0;
+  run[0]->latch.lock_shared();
+  const int most = static_cast<int>(std::min<uint32_t>(count, DataFile::kMostPages));
+  for (int i = 1; i < most; i++) {
+    const PageId next = {ids[0].file, ids[0].block + static_cast<Block>(i)};
+    run[i] = ids[i] == next ? pin_dirty(next) : nullptr;
+    if (run[i] == nullptr) return i;
+    if (!run[i]->latch.try_lock_shared()) {
+      run[i]->pins.fetch_sub(1, std::memory_order_release);
+      return i;
+    }
   }
+  return most;
 }
 
 Status BufferPool::write_all() {
+  uint32_t dirty = 0;
   for (uint32_t i = 0; i < count_; i++) {
-    Frame* frame = &frame_[i];
-    if (!frame->dirty.load(std::memory_order_acquire) || !pin_frame(frame)) continue;
-    frame->latch.lock_shared();
-    const Status status = write_page(frame);
-    put(frame, Latch::kShare);
+    if (frame_[i].dirty.load(std::memory_order_acquire)) order_[dirty++] = frame_[i].id;
+  }
+  std::sort(order_.get(), order_.get() + dirty, [](const PageId& a, const PageId& b) {
+    return a.file != b.file ? a.file < b.file : a.block < b.block;
+  });
+  Frame* run[DataFile::kMostPages];
+  for (uint32_t i = 0; i < dirty;) {
+    const int count = latch_run(&order_[i], dirty - i, run);
+    const Status status = count > 0 ? write_pages(run, count) : Status::Ok();
+    for (int j = 0; j < count; j++) put(run[j], Latch::kShare);
     TOASTSTORE_TRY(status);
+    i += static_cast<uint32_t>(std::max(count, 1));
   }
   return Status::Ok();
 }

@@ -75,7 +75,8 @@ class BufferPool {
   Status get_fresh(PageId id, Frame** frame);
   void put(Frame* frame, Latch latch);
 
-  // Writes all dirty pages.  Those changed meanwhile may stay dirty.
+  // Writes all dirty pages, in the order of the files.  Those changed meanwhile may stay dirty.
+  // REQUIRES: one caller at a time.
   Status write_all();
 
   uint32_t frames() const { return count_; }
@@ -95,7 +96,7 @@ class BufferPool {
   static constexpr int kMaxSteps = 8;
   // The mark of pins: the frame is being taken off its page, or has none and is being given one.
   static constexpr uint32_t kLastPin = uint32_t{1} << 31;
-  static constexpr size_t kFrameBytes = kPageBytes + sizeof(Frame);
+  static constexpr size_t kFrameBytes = kPageBytes + sizeof(Frame) + sizeof(PageId);
 
   struct alignas(64) Partition {
     std::mutex mutex;
@@ -114,14 +115,16 @@ class BufferPool {
   Status take_victim(Frame** frame);
   bool give_up(Frame* frame);
   static bool mark_last_pin(Frame* frame);
-  bool pin_frame(Frame* frame);
-  Status write_page(Frame* frame);
+  Frame* pin_dirty(PageId id);
+  int latch_run(const PageId* ids, uint32_t count, Frame** run);
+  Status write_pages(Frame* const* frames, int count);
   void drop(Frame* frame);
 
   DataFile* const files_[kStoreFiles];  // by StoreFile
   Log* log_ = nullptr;
   std::byte* pages_ = nullptr;
   std::unique_ptr<Frame[]> frame_;
+  std::unique_ptr<PageId[]> order_;  // room for write_all()
   std::unique_ptr<std::atomic<uint32_t>[]> heads_;
   Partition partitions_[kPartitions];
   uint32_t count_ = 0;

@@ -232,5 +232,36 @@ TEST(FileOrder, AFileThatWasCutGrowsAgain) {
   }
 }
 
+// Each page by itself, here and there, is what disks are slow at.
+TEST(FileOrder, ACheckpointWritesPagesAsTheyLieInTheFile) {
+  SimFiles files;
+  StoreOptions options = sim_options(&files, Sync::kAlways);
+  options.past_log_bytes = UINT64_MAX;
+  Store* opened = nullptr;
+  ASSERT_OK(Store::open(kSimStore, options, &opened));
+  const std::unique_ptr<Store> store(opened);
+  // More than the cache holds, so that its frames have been used in turns.
+  uint64_t id;
+  for (uint64_t i = 0; i < 1000; i++) {
+    const Bytes bytes = random_bytes(i, 3000);
+    ASSERT_OK(store->put(bytes.data(), bytes.size(), &id));
+  }
+  const size_t before = files.operations();
+  ASSERT_OK(store->checkpoint());
+  std::map<int, std::string> paths;
+  uint64_t last = 0;
+  int pages = 0;
+  for (size_t i = 0; i < files.operations(); i++) {
+    const SimOp& op = files.journal()[i];
+    if (op.kind == SimOp::Kind::kCreate) paths[op.file] = op.path;
+    if (i < before || op.kind != SimOp::Kind::kWrite) continue;
+    if (paths[op.file] != "/sim/store/data") continue;
+    EXPECT_TRUE(pages == 0 || op.offset > last);
+    last = op.offset;
+    pages++;
+  }
+  EXPECT_GT(pages, 50);
+}
+
 }  // namespace
 }  // namespace toaststore::test
