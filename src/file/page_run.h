@@ -2,9 +2,8 @@
 //
 // Invariants:
 //   * Only new pages are, those that the file has just grown by.  No record of the log is about
-//   such
-//     a page, nothing on disk ever led to it, and once it is written every change of it is logged,
-//     as of any other page.  So neither recovery nor a torn write has anything to spoil.
+//     them, nothing on disk ever led to them, and once they are written every change of them is
+//     logged, as of any other page.  So neither recovery nor a torn write has anything to spoil.
 //   * The last one here may take further pieces, as long as it is not written.
 //   * They are written before the log hears of anything that leads to them, and are durable before
 //     that reaches the disk (Log::note_past).
