@@ -212,7 +212,7 @@ Status write_first_pages(Context& context) {
 }  // namespace
 
 Status create_store_pages(Context& context) {
-  if (context.hints.known) return Status::Ok();
+  if (context.hints.known) return Status::Ok();  // from the meta page, so it is there
   MetaBody body;
   Status status = read_meta(context, &body);
   if (!status.is(Code::kNotFound)) return status;

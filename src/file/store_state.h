@@ -62,8 +62,11 @@ class StoreState {
   const StoreOptions& options() const { return options_; }
   uint64_t checkpoints() const { return checkpoints_.load(); }
   uint64_t compactions() const { return compactions_.load(); }
-  // Of what the keeper did last.
-  Status upkeep() { return keeper_.last(); }
+  // Of what the threads did last.
+  Status upkeep() {
+    const Status synced = syncer_.last();
+    return synced.ok() ? keeper_.last() : synced;
+  }
 
  private:
   friend class Operation;

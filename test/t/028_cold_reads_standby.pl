@@ -43,7 +43,7 @@ my $changes = q[
 	SELECT count(toaststore.put('media', random_bytes(n, 200000))) FROM generate_series(1, 45) n;] x 12;
 my $changer = IPC::Run::start([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $primary->connstr('postgres') ],
 	'<', \$changes, '>', \my $out, '2>', \my $err);
-my ($rounds, $wrong, $read) = (0, 0, 0);
+my ($rounds, $wrong) = (0, 0);
 do
 {
 	# A new session each time: what one reads again goes through shared buffers.

@@ -177,6 +177,23 @@ TEST_F(FileCommit, TheIntervalIsKeptDuringACheckpoint) {
   store_.reset();
 }
 
+// Nobody asked for it, so nobody is told by a status.
+TEST_F(FileCommit, ASyncOfTheIntervalThatFailsIsToldByStatistics) {
+  sync_interval_ms_ = 1;
+  open(Sync::kInterval);
+  put("makes the store");
+  files_.fail({.call = 1, .persistent = true, .of = SimFailure::Of::kSyncs});
+  uint64_t id;
+  (void)store_->put("value", 5, &id);
+  Statistics statistics{};
+  for (int i = 0; i < 1000 && statistics.upkeep.ok(); i++) {
+    (void)store_->statistics(&statistics);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(statistics.upkeep.code, Code::kIo);
+  store_.reset();
+}
+
 TEST_F(FileCommit, ClosingMakesEverythingDurableInEveryMode) {
   for (const Sync sync : {Sync::kAlways, Sync::kInterval, Sync::kNever}) {
     open(sync);
